@@ -1,0 +1,173 @@
+"""The outcome of an audit: what every report renders, and what JSON holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from lossaudit.model.finding import Finding, Location, Verdict
+
+SCHEMA = "lossaudit/1"
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller; the same in every report format."""
+
+    PASS = 0
+    FINDING = 1
+    USAGE = 2
+    INCONCLUSIVE = 3
+    DAMAGED = 4
+    BUG = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A row that refutes the declared formula.
+
+    Attributes:
+        step: as logged, or the row's number from 0 where nothing is logged.
+        total, recomputed: the logged total, and the formula on the logged terms.
+        residual: total - recomputed.
+        tolerance: the largest |residual| that rounding explains.
+        location: where the total stands.
+        terms: the logged terms of that row.
+    """
+
+    step: int
+    total: float
+    recomputed: float
+    residual: float
+    tolerance: float
+    location: Location
+    terms: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def excess(self) -> float:
+        """|residual| / tolerance; above 1 refutes. Infinite where the tolerance is 0 or not finite."""
+        if not math.isfinite(self.residual):
+            return math.inf
+        return abs(self.residual) / self.tolerance if self.tolerance > 0 else math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A declared weight and the interval of weights that no row refutes (None: not certified)."""
+
+    declared: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A formula that the declared one must be told from.
+
+    Attributes:
+        name: as in the spec, or "drop loss_lip" and the like for automatic ones.
+        formula: its text.
+        refuted_rows: how many rows refute it; 0 means POSSIBLE.
+        decided: rows on which it could be evaluated.
+        automatic: True where nobody named it.
+    """
+
+    name: str
+    formula: str
+    refuted_rows: int
+    decided: int
+    automatic: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """REFUTED where some row refutes it, else POSSIBLE."""
+        return "REFUTED" if self.refuted_rows else "POSSIBLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much of the total one weighted term makes up: |w t| / sum of |w t|, over decided rows."""
+
+    mean: float
+    p05: float
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What one witness saw.
+
+    Attributes:
+        kind: log, replay, source, document or probe.
+        source: the path, as the user named it.
+        reader: which reader read it.
+        sha256: of the stored bytes.
+        formula: the declared formula on this witness's tags.
+        reason: why the verdict is what it is, one sentence.
+        records: records read. rows: totals found. decided: rows with a verdict of their own.
+        violations: rows that refute the declared formula.
+        undecided: reason -> number of rows that could not be decided for it.
+        columns: term -> tag.
+        resolution: tag -> how its numbers were written, in words ("4 decimals").
+        total_tag: the tag of the total, empty where none was found.
+        weights_note: over which rows the weights are certified, or why they are not.
+        series: step, total, recomputed, residual, tolerance and terms, downsampled for plots.
+    """
+
+    kind: str
+    source: str
+    verdict: Verdict
+    reason: str
+    formula: str
+    reader: str = ""
+    sha256: str = ""
+    records: int = 0
+    rows: int = 0
+    decided: int = 0
+    violations: int = 0
+    total_tag: str = ""
+    first_violations: tuple[Violation, ...] = ()
+    undecided: Mapping[str, int] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    resolution: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, Weight] = field(default_factory=dict)
+    weights_note: str = ""
+    rivals: tuple[Rival, ...] = ()
+    shares: Mapping[str, Share] = field(default_factory=dict)
+    series: Mapping[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What was declared: the spec as far as a report needs it."""
+
+    name: str
+    formula: str
+    rivals: tuple[tuple[str, str], ...] = ()
+    sha256: str = ""
+    dtype: str = "float32"
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything that one audit found; the same inputs give an equal result."""
+
+    verdict: Verdict
+    exit_code: ExitCode
+    reason: str
+    spec: Declared
+    witnesses: tuple[Witness, ...]
+    findings: tuple[Finding, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+    version: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON-ready values; numbers that JSON cannot hold are strings."""
+        from lossaudit.model.encoding import encode_result
+
+        return encode_result(self)

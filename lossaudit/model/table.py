@@ -1,0 +1,121 @@
+"""A log as columns: what a reader gives, and all that later stages see of a file.
+
+There is no object per number. A `Column` holds the values of one tag; a `Table` holds the columns
+of one file (or of a stretch of it) and says where each of its records lies in that file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+Storage = Literal["text", "float64", "float32", "float16", "bfloat16"]
+"""How a file keeps its numbers: as decimal text, or in a binary format of that width."""
+
+Unit = Literal["line", "byte", "row"]
+"""What a position counts: lines from 1, byte offsets from 0, or data rows from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The numbers of one tag, in the order in which they were written.
+
+    Attributes:
+        tag: the name as logged.
+        values: shape (N,), NaN and infinities included as logged.
+        records: shape (N,), strictly increasing: the table's record that holds each value.
+        storage: how the file keeps the numbers.
+        decimals: fewest and most digits after the decimal point that the text shows (trailing
+            zeros count, `1e-3` counts as 3), or None where a reader did not look at the text.
+    """
+
+    tag: str
+    values: Floats
+    records: Ints
+    storage: Storage = "text"
+    decimals: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The columns of one file, or of a stretch of it.
+
+    Attributes:
+        source: the file, as the user named it.
+        columns: by tag.
+        positions: shape (R,), where each record begins, in `unit`.
+        unit: what `positions` count.
+        steps: shape (R,), the step that the format itself gives each record (event files), or
+            None where a step is a column like any other.
+    """
+
+    source: str
+    columns: Mapping[str, Column]
+    positions: Ints
+    unit: Unit = "line"
+    steps: Ints | None = None
+
+    @property
+    def records(self) -> int:
+        """How many records the table holds."""
+        return len(self.positions)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A stretch of a file that could not be read; the records around it were kept.
+
+    Attributes:
+        message: what is wrong there, the offending value in it.
+        source: the file, as the user named it.
+        position: line from 1 or byte offset from 0.
+        unit: which of the two.
+        partial_tail: True for an incomplete last record, which a live writer leaves too.
+    """
+
+    message: str
+    source: str
+    position: int
+    unit: Unit = "line"
+    partial_tail: bool = False
+
+
+def concatenate(tables: Sequence[Table]) -> Table:
+    """Join stretches of one log, in order, into one table.
+
+    Records are renumbered so that they count through; a tag that is missing from a stretch simply
+    has no values there. The source, unit and storage are those of the first stretch that has them.
+
+    Raises:
+        ValueError: if `tables` is empty.
+    """
+    if len(tables) == 1:
+        return tables[0]
+    first = tables[0]
+    offsets = np.cumsum([0, *(t.records for t in tables)])
+    tags = list(dict.fromkeys(tag for t in tables for tag in t.columns))
+    columns = {}
+    for tag in tags:
+        parts = [(t.columns[tag], o) for t, o in zip(tables, offsets, strict=False) if tag in t.columns]
+        shown = [p.decimals for p, _ in parts if p.decimals is not None]
+        columns[tag] = Column(
+            tag,
+            np.concatenate([p.values for p, _ in parts]),
+            np.concatenate([p.records + o for p, o in parts]),
+            parts[0][0].storage,
+            (min(d[0] for d in shown), max(d[1] for d in shown)) if len(shown) == len(parts) else None,
+        )
+    steps = None
+    if first.steps is not None:
+        steps = np.concatenate([t.steps for t in tables if t.steps is not None])
+    return Table(
+        first.source, columns, np.concatenate([t.positions for t in tables]), first.unit, steps
+    )

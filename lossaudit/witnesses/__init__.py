@@ -1,0 +1,1 @@
+"""Witnesses: each one states facts about a run from a source of its own."""

@@ -1,0 +1,77 @@
+"""Cuts a stream into lines of text, whatever its encoding or line ends, in bounded memory."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+
+from lossaudit.model.table import Damage
+from lossaudit.witnesses.stream import LogStream
+
+LONGEST_LINE = 1 << 24
+
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+
+def line_blocks(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:
+    """Yield blocks of whole lines in UTF-8, each with the number of its first line.
+
+    A block ends in a newline, except the last of a file that does not. Byte order marks are
+    removed and UTF-16 is recoded; invalid UTF-8 passes through, so decode with "replace". A line
+    over 16 MiB is left out and reported as `Damage`. Carriage returns are left in place.
+
+    Yields:
+        (line, block): line counts from 1 in the file as stored.
+    """
+    line, rest, skipping = 1, b"", False
+    for piece in _as_utf8(stream):
+        if skipping:
+            end = piece.find(b"\n")
+            if end < 0:
+                continue
+            piece, line, skipping = piece[end + 1 :], line + 1, False
+        end = piece.rfind(b"\n") + 1
+        if not end:
+            rest += piece
+            if len(rest) > LONGEST_LINE:
+                yield Damage(f"a line of more than {LONGEST_LINE:,} bytes", stream.name, line)
+                rest, skipping = b"", True
+            continue
+        block, rest = rest + piece[:end], piece[end:]
+        yield line, block
+        line += block.count(b"\n")
+    if rest:
+        yield line, rest
+
+
+def numbered_lines(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:
+    """Yield (line number from 1, line without its end) for every line; see `line_blocks`."""
+    for item in line_blocks(stream):
+        if isinstance(item, Damage):
+            yield item
+            continue
+        first, block = item
+        lines = block.split(b"\n")
+        if lines[-1] == b"":
+            lines.pop()
+        yield from enumerate((text.removesuffix(b"\r") for text in lines), first)
+
+
+def _as_utf8(stream: LogStream) -> Iterator[bytes]:
+    """The content recoded to UTF-8 without a byte order mark."""
+    for mark, encoding in _MARKS:
+        if stream.head.startswith(mark):
+            return _recoded(stream.blocks(), len(mark), encoding)
+    return stream.blocks()
+
+
+def _recoded(blocks: Iterator[bytes], skip: int, encoding: str) -> Iterator[bytes]:
+    if encoding == "utf-8":
+        yield next(blocks)[skip:]
+        yield from blocks
+        return
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    yield decoder.decode(next(blocks)[skip:]).encode()
+    for block in blocks:
+        yield decoder.decode(block).encode()
+    yield decoder.decode(b"", final=True).encode()

@@ -1,0 +1,43 @@
+"""What a log reader is: a plugin that turns a stream of bytes into tables and damage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lossaudit.model.table import Damage, Table
+from lossaudit.witnesses.stream import LogStream
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What a user may say about a log's layout.
+
+    Attributes:
+        columns: names for the columns of a table without a header line (`--columns`), or empty.
+        pattern: a regular expression whose groups name tags (`--pattern`), or None.
+    """
+
+    columns: tuple[str, ...] = ()
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A log format.
+
+    Attributes:
+        name: as in `--reader NAME` and `lossaudit readers`.
+        summary: one line for `lossaudit readers`.
+        sniff: (first 64 KiB of the content, file name) -> confidence from 0 (cannot be) to 100
+            (a magic number says so). Text formats stay below 90; the file name may break a tie
+            but never decides alone, since content is what counts.
+        read: yields `Table` stretches in file order and a `Damage` for each stretch that could not
+            be read. It never raises on damaged content. At the end of the file every good record
+            has been yielded.
+    """
+
+    name: str
+    summary: str
+    sniff: Callable[[bytes, str], int]
+    read: Callable[[LogStream, ReadOptions], Iterator[Table | Damage]]

@@ -1,0 +1,166 @@
+"""Opens a log: a file, standard input, gzip or zstd, always read in bounded pieces and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, cast
+
+from lossaudit.errors import InputError
+from lossaudit.model.table import Damage
+
+HEAD = 1 << 16
+BLOCK = 1 << 20
+
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+
+@dataclass(slots=True)
+class LogStream:
+    """The decompressed content of one log, read once from front to back.
+
+    Attributes:
+        name: the log, as the user named it ("-" is standard input).
+        stored: the bytes as they are stored, perhaps compressed.
+        damage: what is wrong with the compression; complete once `blocks` is exhausted.
+        head: the first 64 KiB of the content, for sniffing; `blocks` gives them again.
+    """
+
+    name: str
+    stored: BinaryIO
+    damage: list[Damage] = field(default_factory=list)
+    head: bytes = b""
+    _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
+    _pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
+
+    def __post_init__(self) -> None:
+        pieces = self._decompressed()
+        start = bytearray()
+        while len(start) < HEAD and (piece := next(pieces, b"")):
+            start += piece
+        self.head = bytes(start[:HEAD])
+        self._pieces = _chain(bytes(start), pieces)
+
+    def blocks(self) -> Iterator[bytes]:
+        """The content in pieces of about 1 MiB; may be consumed once."""
+        return self._pieces
+
+    def sha256(self) -> str:
+        """SHA-256 of the stored bytes that have been read so far, as hexadecimal digits."""
+        return self._hash.hexdigest()
+
+    def seekable(self) -> BinaryIO:
+        """The content as a file that can be sought; above 64 MiB it lies in a temporary file."""
+        spool = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=1 << 26))  # noqa: SIM115
+        for block in self.blocks():
+            spool.write(block)
+        spool.seek(0)
+        return spool
+
+    def close(self) -> None:
+        """Close the underlying file, unless it is standard input."""
+        if self.name != "-":
+            self.stored.close()
+
+    def _stored_pieces(self) -> Iterator[bytes]:
+        while piece := self.stored.read(BLOCK):
+            self._hash.update(piece)
+            yield piece
+
+    def _decompressed(self) -> Iterator[bytes]:
+        stored = self._stored_pieces()
+        first = next(stored, b"")
+        while 0 < len(first) < len(ZSTD_MAGIC) and (more := next(stored, b"")):
+            first += more  # a pipe may give less than a magic number at a time
+        pieces = _chain(first, stored)
+        if first.startswith(GZIP_MAGIC):
+            return self._until_broken(_gunzip(pieces), "gzip")
+        if first.startswith(ZSTD_MAGIC):
+            return self._until_broken(_unzstd(pieces), "zstd")
+        return pieces
+
+    def _until_broken(self, pieces: Iterator[bytes], kind: str) -> Iterator[bytes]:
+        length = 0
+        try:
+            for piece in pieces:
+                length += len(piece)
+                yield piece
+        except _Broken as broken:
+            message = f"{kind} data is broken after {length:,} decompressed bytes: {broken}"
+            self.damage.append(Damage(message, self.name, length, "byte"))
+
+
+class _Broken(Exception):
+    """Compressed data is cut or corrupt."""
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    if first:
+        yield first
+    yield from rest
+
+
+def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Decompress concatenated gzip members; each output piece is at most one block."""
+    member, inside = zlib.decompressobj(wbits=31), False
+    for piece in pieces:
+        while piece:
+            inside = True
+            try:
+                produced = member.decompress(piece, BLOCK)
+            except zlib.error as error:
+                raise _Broken(str(error)) from None
+            if produced:
+                yield produced
+            piece = member.unused_data if member.eof else member.unconsumed_tail
+            if member.eof:
+                member, inside = zlib.decompressobj(wbits=31), False
+                piece = piece.lstrip(b"\0")  # gzip allows zero padding between members
+    if inside:
+        raise _Broken("the file ends inside a compressed member")
+
+
+def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Decompress concatenated zstd frames; each output piece is at most one block."""
+    from backports import zstd
+
+    frame, inside = zstd.ZstdDecompressor(), False
+    for piece in pieces:
+        while piece or (inside and not frame.needs_input):
+            inside = True
+            try:
+                produced = frame.decompress(piece, BLOCK)
+            except zstd.ZstdError as error:
+                raise _Broken(str(error)) from None
+            if produced:
+                yield produced
+            piece = frame.unused_data if frame.eof else b""
+            if frame.eof:
+                frame, inside = zstd.ZstdDecompressor(), False
+    if inside:
+        raise _Broken("the file ends inside a compressed frame")
+
+
+def open_log(path: str) -> LogStream:
+    """Open a log file, or standard input for "-".
+
+    Raises:
+        InputError: if it is missing, no regular file or pipe, or cannot be read.
+    """
+    if path == "-":
+        return LogStream("-", sys.stdin.buffer)
+    try:
+        mode = os.stat(path).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise InputError("not a regular file or a pipe", where=path, expected="a log file")
+        return LogStream(path, open(path, "rb"))  # noqa: SIM115 - closed by LogStream.close
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot be read: {reason}", where=path, expected="a log file") from None
