@@ -74,7 +74,8 @@ class FormulaError(LossauditError):
 
     def __str__(self) -> str:
         start = max(0, self.column - 50)
-        shown = self.text[start : self.column + 30].replace("\n", " ")
+        shown = self.text[start : self.column + 30]
+        shown = "".join(c if c.isprintable() else "?" for c in shown)
         pointer = " " * (self.column - start) + "^"
         head, *rest = super().__str__().split("\n")
         return "\n".join([f"formula, column {self.column + 1}: {head}", f"  {shown}", f"  {pointer}", *rest])

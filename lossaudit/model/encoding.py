@@ -11,7 +11,8 @@ from lossaudit.model.result import SCHEMA, Result, Violation, Witness
 
 def encode_result(result: Result) -> dict[str, Any]:
     """The whole result; keys in the published order."""
-    first = result.witnesses[0] if result.witnesses else None
+    shared = next((w for w in result.witnesses if w.shares), None)
+    plotted = next((w for w in result.witnesses if w.series), None)
     return {
         "schema": SCHEMA,
         "version": result.version,
@@ -28,8 +29,8 @@ def encode_result(result: Result) -> dict[str, Any]:
         },
         "witnesses": [encode_witness(w) for w in result.witnesses],
         "findings": [encode_finding(f) for f in result.findings],
-        "balance": {"terms": _shares(first) if first else {}},
-        "series": {k: encode_value(list(v)) for k, v in first.series.items()} if first else {},
+        "balance": {"terms": _shares(shared) if shared else {}},
+        "series": {k: encode_value(list(v)) for k, v in plotted.series.items()} if plotted else {},
         "skipped": [{"check": check, "reason": reason} for check, reason in result.skipped],
         "environment": dict(result.environment),
     }

@@ -55,6 +55,7 @@ class Table:
         unit: what `positions` count.
         steps: shape (R,), the step that the format itself gives each record (event files), or
             None where a step is a column like any other.
+        parts: (first record, source) of each file, where the table joins several.
     """
 
     source: str
@@ -62,11 +63,20 @@ class Table:
     positions: Ints
     unit: Unit = "line"
     steps: Ints | None = None
+    parts: tuple[tuple[int, str], ...] = ()
 
     @property
     def records(self) -> int:
         """How many records the table holds."""
         return len(self.positions)
+
+    def locate(self, record: int) -> tuple[str, int]:
+        """(file, position in it) of a record."""
+        source = self.source
+        for first, name in self.parts:
+            if first <= record:
+                source = name
+        return source, int(self.positions[record])
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,7 @@ def concatenate(tables: Sequence[Table]) -> Table:
     steps = None
     if first.steps is not None:
         steps = np.concatenate([t.steps for t in tables if t.steps is not None])
-    return Table(
-        first.source, columns, np.concatenate([t.positions for t in tables]), first.unit, steps
-    )
+    starts = [(int(o), t.source) for t, o in zip(tables, offsets, strict=False)]
+    parts = tuple(p for i, p in enumerate(starts) if i == 0 or p[1] != starts[i - 1][1])
+    positions = np.concatenate([t.positions for t in tables])
+    return Table(first.source, columns, positions, first.unit, steps, parts)

@@ -10,7 +10,21 @@ from lossaudit.witnesses.stream import LogStream
 
 LONGEST_LINE = 1 << 24
 
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def utf8_head(head: bytes) -> bytes:
+    """The first bytes of a log, for sniffing, in UTF-8 without a byte order mark."""
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return (
+                codecs.getincrementaldecoder(encoding)("replace").decode(head[len(mark) :]).encode()
+            )
+    return head
 
 
 def line_blocks(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:
@@ -24,18 +38,18 @@ def line_blocks(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:
         (line, block): line counts from 1 in the file as stored.
     """
     line, rest, skipping = 1, b"", False
-    for piece in _as_utf8(stream):
+    for piece in utf8_blocks(stream):
+        first = piece.find(b"\n")
+        if not skipping and len(rest) + (len(piece) if first < 0 else first) > LONGEST_LINE:
+            yield Damage(f"a line of more than {LONGEST_LINE:,} bytes", stream.name, line)
+            rest, skipping = b"", True
         if skipping:
-            end = piece.find(b"\n")
-            if end < 0:
+            if first < 0:
                 continue
-            piece, line, skipping = piece[end + 1 :], line + 1, False
+            piece, line, skipping = piece[first + 1 :], line + 1, False
         end = piece.rfind(b"\n") + 1
         if not end:
             rest += piece
-            if len(rest) > LONGEST_LINE:
-                yield Damage(f"a line of more than {LONGEST_LINE:,} bytes", stream.name, line)
-                rest, skipping = b"", True
             continue
         block, rest = rest + piece[:end], piece[end:]
         yield line, block
@@ -57,8 +71,8 @@ def numbered_lines(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:
         yield from enumerate((text.removesuffix(b"\r") for text in lines), first)
 
 
-def _as_utf8(stream: LogStream) -> Iterator[bytes]:
-    """The content recoded to UTF-8 without a byte order mark."""
+def utf8_blocks(stream: LogStream) -> Iterator[bytes]:
+    """The content in pieces, recoded to UTF-8 and without a byte order mark."""
     for mark, encoding in _MARKS:
         if stream.head.startswith(mark):
             return _recoded(stream.blocks(), len(mark), encoding)

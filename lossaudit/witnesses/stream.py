@@ -92,12 +92,12 @@ class LogStream:
             for piece in pieces:
                 length += len(piece)
                 yield piece
-        except _Broken as broken:
+        except _BrokenError as broken:
             message = f"{kind} data is broken after {length:,} decompressed bytes: {broken}"
             self.damage.append(Damage(message, self.name, length, "byte"))
 
 
-class _Broken(Exception):
+class _BrokenError(Exception):
     """Compressed data is cut or corrupt."""
 
 
@@ -111,25 +111,29 @@ def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Decompress concatenated gzip members; each output piece is at most one block."""
     member, inside = zlib.decompressobj(wbits=31), False
     for piece in pieces:
-        while piece:
+        while piece := piece if inside else piece.lstrip(b"\0"):  # zeros may pad a member
             inside = True
             try:
                 produced = member.decompress(piece, BLOCK)
             except zlib.error as error:
-                raise _Broken(str(error)) from None
+                raise _BrokenError(str(error)) from None
             if produced:
                 yield produced
             piece = member.unused_data if member.eof else member.unconsumed_tail
             if member.eof:
                 member, inside = zlib.decompressobj(wbits=31), False
-                piece = piece.lstrip(b"\0")  # gzip allows zero padding between members
     if inside:
-        raise _Broken("the file ends inside a compressed member")
+        if rest := member.flush():
+            yield rest
+        raise _BrokenError("the file ends inside a compressed member")
 
 
 def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Decompress concatenated zstd frames; each output piece is at most one block."""
-    from backports import zstd
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
 
     frame, inside = zstd.ZstdDecompressor(), False
     for piece in pieces:
@@ -138,14 +142,14 @@ def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
             try:
                 produced = frame.decompress(piece, BLOCK)
             except zstd.ZstdError as error:
-                raise _Broken(str(error)) from None
+                raise _BrokenError(str(error)) from None
             if produced:
                 yield produced
             piece = frame.unused_data if frame.eof else b""
             if frame.eof:
                 frame, inside = zstd.ZstdDecompressor(), False
     if inside:
-        raise _Broken("the file ends inside a compressed frame")
+        raise _BrokenError("the file ends inside a compressed frame")
 
 
 def open_log(path: str) -> LogStream:
@@ -160,7 +164,7 @@ def open_log(path: str) -> LogStream:
         mode = os.stat(path).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise InputError("not a regular file or a pipe", where=path, expected="a log file")
-        return LogStream(path, open(path, "rb"))  # noqa: SIM115 - closed by LogStream.close
+        return LogStream(path, open(path, "rb"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"cannot be read: {reason}", where=path, expected="a log file") from None

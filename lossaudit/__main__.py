@@ -1,0 +1,5 @@
+"""`python -m lossaudit`."""
+
+from lossaudit.cli.main import main
+
+main()

@@ -1,0 +1,150 @@
+"""START HERE. spec + logs -> evidence -> findings -> Result.
+
+    read_log      a file becomes a table, with its damage       witnesses/
+    examine       the table meets the spec: rows are decided    closure/
+    checks        each asks one question of the evidence        checks/
+    conclude      verdicts are combined, an exit code is chosen
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from lossaudit import __version__, registry
+from lossaudit.closure.check import Check
+from lossaudit.closure.examine import LogEvidence, examine
+from lossaudit.closure.verdict import combine, judge
+from lossaudit.closure.witness import describe, describe_spec
+from lossaudit.errors import UsageError
+from lossaudit.model.finding import Finding, Severity, Verdict
+from lossaudit.model.result import ExitCode, Result
+from lossaudit.spec.schema import Spec
+from lossaudit.witnesses.log import Progress, ReadLog, read_log
+from lossaudit.witnesses.reader import ReadOptions
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOptions:
+    """How to read, and which findings count.
+
+    Attributes:
+        reader: a reader's name; None detects each log's format.
+        read: the layout, where the user knows it.
+        select, ignore: check names; an empty `select` means all.
+        fail_on: the least severity that gives exit code 1.
+        allow_inconclusive: INCONCLUSIVE gives exit code 0.
+        progress: called with the number of records read so far.
+    """
+
+    reader: str | None = None
+    read: ReadOptions = field(default_factory=ReadOptions)
+    select: Collection[str] = ()
+    ignore: Collection[str] = ()
+    fail_on: Severity = Severity.ERROR
+    allow_inconclusive: bool = False
+    progress: Progress = lambda _: None
+
+
+def check_logs(spec: Spec, logs: Sequence[str], options: AuditOptions | None = None) -> Result:
+    """Audit logs against a spec; each log is a witness of its own.
+
+    Args:
+        spec: what the logs are said to follow.
+        logs: paths; "-" is standard input.
+        options: how to read, and which findings count.
+
+    Raises:
+        InputError: if a log cannot be opened or recognised.
+        UsageError: if an option names something unknown.
+    """
+    options = options or AuditOptions()
+    checks = chosen_checks(options)
+    reads = [read_log(path, options.reader, options.read, options.progress) for path in logs]
+    evidence = [examine(spec, read.table, read.damage) for read in reads]
+    found = [f for e in evidence for c in checks.values() for f in _labelled(c, e)]
+    return conclude(spec, reads, evidence, found, options)
+
+
+def chosen_checks(options: AuditOptions) -> dict[str, Check]:
+    """The checks to run: all, less those that were ignored or not selected."""
+    known: dict[str, Check] = registry.load("lossaudit.checks", Check)
+    for name in (*options.select, *options.ignore):
+        if name not in known:
+            raise UsageError(f"no check is called {name!r}", expected=", ".join(known))
+    return known
+
+
+def _labelled(check: Check, evidence: LogEvidence) -> list[Finding]:
+    from dataclasses import replace
+
+    return [replace(f, witness=evidence.table.source) for f in check.run(evidence)]
+
+
+def conclude(
+    spec: Spec,
+    reads: Sequence[ReadLog],
+    evidence: Sequence[LogEvidence],
+    found: Sequence[Finding],
+    options: AuditOptions,
+) -> Result:
+    """Combine verdicts, drop what was not asked for, choose the exit code."""
+    judged = [judge(e) for e in evidence]
+    verdict = combine([v for v, _ in judged])
+    reason = next(r for v, r in judged if v == verdict)
+    witnesses = tuple(
+        describe(e, v, r, read.reader, read.sha256)
+        for e, (v, r), read in zip(evidence, judged, reads, strict=True)
+    )
+    findings = _kept(found, verdict, options)
+    damaged = any(read.damage for read in reads)
+    return Result(
+        verdict,
+        _exit_code(verdict, findings, damaged, options),
+        reason,
+        describe_spec(spec, evidence),
+        witnesses,
+        tuple(sorted(findings, key=_order)),
+        tuple((name, "not selected") for name in _left_out(options)),
+        __version__,
+        {"python": platform.python_version()},
+    )
+
+
+def _order(finding: Finding) -> tuple[int, str, int, str]:
+    return (
+        -finding.severity.rank,
+        finding.check,
+        finding.steps[0] if finding.steps else -1,
+        finding.witness,
+    )
+
+
+def _left_out(options: AuditOptions) -> list[str]:
+    known = registry.load("lossaudit.checks", Check)
+    return [n for n in known if n in options.ignore or (options.select and n not in options.select)]
+
+
+def _kept(found: Sequence[Finding], verdict: Verdict, options: AuditOptions) -> list[Finding]:
+    """The findings asked for; a FAIL keeps one error that cannot be ignored away."""
+    left_out = set(_left_out(options))
+    kept = [f for f in found if f.check not in left_out]
+    refuting = {n for n, c in registry.load("lossaudit.checks", Check).items() if c.refutes}
+    if verdict is Verdict.FAIL and not any(f.check in refuting for f in kept):
+        kept.append(next(f for f in found if f.check in refuting))
+    return kept
+
+
+def _exit_code(
+    verdict: Verdict, findings: Sequence[Finding], damaged: bool, options: AuditOptions
+) -> ExitCode:
+    """Damage has an exit code of its own, so its findings do not count as code 1."""
+    counted = [f for f in findings if f.check != "damaged-input"]
+    if any(f.severity.rank >= options.fail_on.rank for f in counted):
+        return ExitCode.FINDING
+    if damaged:
+        return ExitCode.DAMAGED
+    if verdict is Verdict.INCONCLUSIVE and not options.allow_inconclusive:
+        return ExitCode.INCONCLUSIVE
+    return ExitCode.PASS

@@ -1,0 +1,1 @@
+"""One file per question, each ending in one `Check`; the module's docstring is its manual page."""

@@ -1,0 +1,83 @@
+"""Rows refute the declared formula, and no rival explains them.
+
+**What it checks**
+Whether the logged total is the declared formula of the logged terms on every decided row. This
+finding is what remains when neither a rival nor a more specific check says what happened.
+
+**Why it matters**
+The run optimised, or at least logged, something else than it claims.
+
+**Example**
+`step 350: total 0.4127, recomputed 0.4123; residual +4.1e-04 is 3,450 x the 1.2e-07 that rounding
+explains`: a single edited row among 400.
+
+**How to fix**
+Look at the first violating step: a resumed run with an edited config, a term that is added but not
+logged, a term that is logged with its weight already in it. `--formula` tries another reading.
+
+**When it cannot decide**
+Rows that lack a term, repeated steps that cannot be paired, and numbers too coarse to tell are
+left undecided and counted; they never refute.
+
+**Numerics**
+|total - recomputed| is compared with what writing the numbers and adding them in the training
+dtype can explain; see docs/tolerances.md.
+
+**Source**
+Higham 2002, "Accuracy and Stability of Numerical Algorithms", sections 2.2 and 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lossaudit.closure.check import Check
+from lossaudit.closure.examine import LogEvidence
+from lossaudit.closure.fold import Outcome, ViolatingRow
+from lossaudit.model.finding import Finding, Severity
+
+
+def _run(evidence: LogEvidence) -> Iterator[Finding]:
+    outcome = evidence.outcome
+    if outcome is None or outcome.declared.refuted <= outcome.declared.nonfinite:
+        return
+    if not outcome.declared.nonfinite and _is_explained(outcome):
+        return
+    finite = [v for v in outcome.violations if abs(v.residual) < float("inf")]
+    first, last = outcome.declared.first_refuted, outcome.declared.last_refuted
+    assert first is not None
+    assert last is not None
+    row = finite[0] if finite else outcome.violations[0]
+    yield Finding(
+        CHECK.name,
+        CHECK.severity,
+        f"{outcome.declared.refuted:,} of {outcome.declared.decided:,} decided rows refute the "
+        f"declared formula; {_in_numbers(row, evidence)}",
+        (first, last),
+        evidence.locate(row.record),
+        {"refuted_rows": outcome.declared.refuted, "decided": outcome.declared.decided},
+    )
+
+
+def _is_explained(outcome: Outcome) -> bool:
+    decided = outcome.declared.decided
+    return any(t.decided >= decided and not t.refuted for _, t in outcome.rivals)
+
+
+def _in_numbers(row: ViolatingRow, evidence: LogEvidence) -> str:
+    excess = abs(row.residual) / row.tolerance if row.tolerance else float("inf")
+    written = evidence.binding.resolutions[evidence.binding.total or ""].in_words()
+    return (
+        f"step {row.step:,}: total {row.total:.7g}, recomputed {row.recomputed:.7g}; residual "
+        f"{row.residual:+.1e} is {excess:,.3g} x the {row.tolerance:.1e} that rounding explains "
+        f"({evidence.binding.dtype}, {written})"
+    )
+
+
+CHECK = Check(
+    "formula-mismatch",
+    "rows refute the declared formula and no rival explains them",
+    Severity.ERROR,
+    _run,
+    refutes=True,
+)

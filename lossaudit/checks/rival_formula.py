@@ -1,0 +1,77 @@
+"""The log follows another formula than the declared one: a rival, and it says which.
+
+**What it checks**
+Where some row refutes the declared formula, every rival is put to the same rows. One that no row
+refutes is what the log follows instead.
+
+**Why it matters**
+MuseTalk's figure puts lambda on the latent loss, its code puts 2.0 on the pixel loss. Whoever
+rebuilds the training from the figure trains another model, and every curve still looks fine.
+
+**Example**
+`fixtures/musetalk-tiny/runs/figure` is trained with `loss_lip + 2.0*loss_latents`; against preset
+`musetalk-v1` it fails with this finding, which names the rival `diagram`.
+
+**How to fix**
+Correct the weight in the training code, or declare the formula that training really uses.
+
+**When it cannot decide**
+It is silent where no rival fits every decided row (see `formula-mismatch`), or where the declared
+formula holds. Where several rivals fit alike, `evidence.also` lists them.
+
+**Numerics**
+The rival is refuted by a row under the same derived tolerance as the declared formula.
+
+**Source**
+TMElyralab/MuseTalk issues 80 and 246; divelab/DIG issue 238.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lossaudit.closure.check import Check
+from lossaudit.closure.examine import LogEvidence
+from lossaudit.model.finding import Finding, Severity
+from lossaudit.spec.tree import render
+
+
+def _run(evidence: LogEvidence) -> Iterator[Finding]:
+    outcome = evidence.outcome
+    if outcome is None or not outcome.declared.refuted or not outcome.violations:
+        return
+    fitting = [
+        rival
+        for rival, tally in outcome.rivals
+        if tally.decided >= outcome.declared.decided and not tally.refuted
+    ]
+    if not fitting or outcome.declared.nonfinite:
+        return
+    first, last = outcome.declared.first_refuted, outcome.declared.last_refuted
+    assert first is not None
+    assert last is not None
+    rival = fitting[0]
+    what = f"rival `{rival.name}`" if not rival.automatic else f"the formula with `{rival.name}`"
+    yield Finding(
+        CHECK.name,
+        CHECK.severity,
+        f"the log follows {what}, {render(rival.expr)}, on all {outcome.declared.decided:,} decided "
+        f"rows; {outcome.declared.refuted:,} of them refute the declared formula",
+        (first, last),
+        evidence.locate(outcome.violations[0].record),
+        {
+            "rival": rival.name,
+            "formula": render(rival.expr),
+            "refuted_rows": outcome.declared.refuted,
+            "also": [r.name for r in fitting[1:]],
+        },
+    )
+
+
+CHECK = Check(
+    "rival-formula",
+    "the log follows a rival of the declared formula",
+    Severity.ERROR,
+    _run,
+    refutes=True,
+)

@@ -1,0 +1,110 @@
+"""The `check` command: options become a spec and audit options; the result becomes reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import typer
+
+from lossaudit.audit import AuditOptions, check_logs
+from lossaudit.cli.output import check_destinations, deliver, known_reports
+from lossaudit.cli.progress import show_progress
+from lossaudit.errors import UsageError
+from lossaudit.model.finding import Severity
+from lossaudit.spec.load import load_spec, spec_from_formula
+from lossaudit.spec.overrides import override
+from lossaudit.spec.schema import Spec
+from lossaudit.witnesses.reader import ReadOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What the user declares the loss to be."""
+
+    spec: str | None
+    formula: str | None
+    rivals: list[str]
+    maps: list[str]
+    aggregates: list[str]
+    dtype: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the user says about the log's format."""
+
+    reader: str | None
+    columns: str | None
+    pattern: str | None
+    progress: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where reports go."""
+
+    format: str
+    path: str | None
+    reports: list[str]
+    quiet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which findings count."""
+
+    select: list[str]
+    ignore: list[str]
+    fail_on: str
+    allow_inconclusive: bool
+
+
+def run(
+    logs: list[str], declaration: Declaration, layout: Layout, output: Output, policy: Policy
+) -> None:
+    """Audit, report, and leave with the contract's exit code."""
+    if policy.fail_on not in {s.value for s in Severity}:
+        raise UsageError(
+            f"--fail-on: {policy.fail_on!r} is no severity", expected="error, warning, note"
+        )
+    if len(set(logs)) < len(logs):
+        raise UsageError("a log is named twice", hint="name each log once")
+    destinations = check_destinations(output.format, output.path, output.reports, output.quiet)
+    for destination in destinations:
+        destination.refuse_inputs(logs)
+    spec = declared_spec(declaration)
+    columns = tuple(c.strip() for c in layout.columns.split(",")) if layout.columns else ()
+    with show_progress(layout.progress, logs) as progress:
+        options = AuditOptions(
+            layout.reader,
+            ReadOptions(columns, layout.pattern),
+            policy.select,
+            policy.ignore,
+            Severity(policy.fail_on),
+            policy.allow_inconclusive,
+            progress,
+        )
+        result = check_logs(spec, logs, options)
+    for destination in destinations:
+        deliver(result, known_reports()[destination.format], destination)
+    raise typer.Exit(int(result.exit_code))
+
+
+def declared_spec(declaration: Declaration) -> Spec:
+    """The spec that the options name, with their changes."""
+    if (declaration.spec is None) == (declaration.formula is None):
+        raise UsageError(
+            "nothing is declared" if declaration.spec is None else "two formulas are declared",
+            expected="either --spec NAME_OR_PATH or --formula 'TOTAL = EXPRESSION'",
+            hint="`lossaudit presets` lists the specs that are there",
+        )
+    if declaration.formula is not None:
+        spec = spec_from_formula(declaration.formula, declaration.rivals)
+    else:
+        assert declaration.spec is not None
+        spec = load_spec(declaration.spec)
+        if declaration.rivals:
+            raise UsageError(
+                "--rival goes with --formula", hint="name further rivals in the spec file"
+            )
+    return override(spec, declaration.maps, declaration.aggregates, declaration.dtype)

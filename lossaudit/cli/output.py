@@ -1,0 +1,93 @@
+"""Reports leave the program: to standard output, or to a file that is replaced as a whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from lossaudit import registry
+from lossaudit.errors import UsageError
+from lossaudit.model.report import Page, Report
+from lossaudit.model.result import Result
+
+NARROWEST, WIDEST = 60, 160
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One report: its format, and its file or None for standard output."""
+
+    format: str
+    path: str | None
+
+    def refuse_inputs(self, logs: list[str]) -> None:
+        """Raise `UsageError` where the report would replace a log that it is about."""
+        if self.path is None:
+            return
+        for log in logs:
+            if log != "-" and Path(self.path).resolve() == Path(log).resolve():
+                raise UsageError(f"the report {self.path!r} would replace the log that it is about")
+
+
+def known_reports() -> dict[str, Report]:
+    """Every report format by name."""
+    return registry.load("lossaudit.reports", Report)
+
+
+def check_destinations(
+    format_name: str, path: str | None, further: list[str], quiet: bool
+) -> list[Destination]:
+    """Which reports to write; formats and folders are checked before any work is done.
+
+    Raises:
+        UsageError: for an unknown format, a text that is not FORMAT=FILE, or a missing folder.
+    """
+    wanted = [] if quiet and path is None else [Destination(format_name, path)]
+    for text in further:
+        name, equals, file = text.partition("=")
+        if not equals or not file:
+            raise UsageError(f"--report {text!r} is not of the form FORMAT=FILE")
+        wanted.append(Destination(name, file))
+    known = known_reports()
+    for destination in [Destination(format_name, None), *wanted]:
+        if destination.format not in known:
+            raise UsageError(
+                f"no report format is called {destination.format!r}", expected=", ".join(known)
+            )
+        if destination.path and not Path(destination.path).absolute().parent.is_dir():
+            raise UsageError(f"the folder of {destination.path!r} does not exist")
+    return wanted
+
+
+def deliver(result: Result, report: Report, destination: Destination) -> None:
+    """Render and write one report."""
+    if destination.path is not None:
+        _replace(destination.path, report.render(result, Page()))
+        return
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size((100, 40)).columns if terminal else 100
+    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    page = Page(min(max(width, NARROWEST), WIDEST), colour)
+    encoding = sys.stdout.encoding or "utf-8"
+    text = report.render(result, page)
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _replace(path: str, text: str) -> None:
+    """Write beside the old file, then put it in its place, so that one of them is always whole."""
+    folder = Path(path).absolute().parent
+    handle, temporary = -1, ""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".lossaudit-")
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)  # noqa: PTH101 - as open() would have made it
+        Path(temporary).replace(path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True) if temporary else None
+        reason = error.strerror or str(error)
+        raise UsageError(f"the report cannot be written: {reason}", where=path) from None

@@ -1,0 +1,153 @@
+"""What it means that a logged number is a mean, a sum, a median or a last value.
+
+A linear formula with fixed weights commutes with a mean and a sum over the same window. Medians,
+windows that differ, products of columns and weights that change inside a window do not: there
+nothing can be decided, and `compose` says why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from lossaudit.errors import UsageError
+from lossaudit.model.table import Bools, Floats, Ints
+from lossaudit.spec.normal_form import normal_form
+from lossaudit.spec.tree import RESERVED, Expr, Name, names, render
+
+CONVENTIONS = {"*_epoch": "mean"}
+"""Tags whose writer is known by its name: Lightning ends the means of an epoch in `_epoch`."""
+
+_GRAMMAR = re.compile(
+    r"(?P<kind>step|last|rank-local)"
+    r"|(?P<window>mean|sum|rank-mean)(?::(?P<count>[1-9][0-9]{0,8}|float64))?"
+    r"|(?P<median>median)(?::[1-9][0-9]{0,8})?"
+    r"|(?P<ema>ema):(?P<decay>0?\.[0-9]{1,12})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """How a column's numbers come from the steps.
+
+    Attributes:
+        kind: step, last, mean, sum, median, ema, rank-local or rank-mean.
+        count: W, K or the number of ranks; None where it was not said.
+        decay: of an exponential average.
+        wide: True where the writer accumulates in float64, so that accumulation costs nothing.
+    """
+
+    kind: str = "step"
+    count: int | None = None
+    decay: float | None = None
+    wide: bool = False
+
+    def __str__(self) -> str:
+        if self.kind == "ema":
+            return f"ema:{self.decay}"
+        return f"{self.kind}:{self.count}" if self.count else self.kind
+
+
+def parse_aggregate(text: str) -> Aggregate:
+    """Parse "mean:100" and the like.
+
+    Raises:
+        UsageError: if the text is no aggregate.
+    """
+    match = _GRAMMAR.fullmatch(text)
+    if match is None:
+        raise UsageError(
+            f"{text!r} is no aggregate",
+            expected="step, last, mean, mean:W, mean:float64, sum:K, median:W, ema:A, rank-local "
+            "or rank-mean:N",
+        )
+    if match["ema"]:
+        return Aggregate("ema", decay=float(match["decay"]))
+    wide = match["count"] == "float64"
+    count = int(match["count"]) if match["count"] and not wide else None
+    return Aggregate(match["kind"] or match["window"] or match["median"], count, wide=wide)
+
+
+def aggregate_of(name: str, tag: str, declared: Mapping[str, str]) -> Aggregate | None:
+    """The aggregate declared for a column by name, tag or glob; None where nothing is."""
+    for key in (name, tag):
+        if key in declared:
+            return parse_aggregate(declared[key])
+    for pattern, text in declared.items():
+        if fnmatchcase(tag, pattern):
+            return parse_aggregate(text)
+    return None
+
+
+def why_not_additive(
+    expr: Expr, total: Aggregate, terms: Mapping[str, Aggregate]
+) -> str | None:
+    """Why the formula need not hold between these columns, or None where it must.
+
+    Args:
+        expr: the formula, families expanded, parameters replaced.
+        total: the total's aggregate.
+        terms: the aggregate of each name in the formula.
+    """
+    other = {name: a for name, a in sorted(terms.items()) if a != total}
+    if other:
+        name, aggregate = next(iter(other.items()))
+        return f"the total is logged as {total} but `{name}` as {aggregate}: they cover other steps"
+    if total.kind in ("step", "last", "rank-local"):
+        return None
+    monomials = [m for m, _ in normal_form(expr).coefficients if m]
+    if total.kind == "median" and len(monomials) > 1:
+        return "medians do not add up: the median of a sum is not the sum of the medians"
+    for monomial in monomials:
+        varying = [atom for atom, _ in monomial if not _is_schedule(atom)]
+        if len(varying) > 1 or any(power > 1 for atom, power in monomial if atom in varying):
+            product = "*".join(render(a) for a in varying)
+            return f"{product} is a product of logged columns, which does not survive {total}"
+        if varying and not isinstance(varying[0], Name):
+            return f"{render(varying[0])} is not linear in the terms, so it does not survive {total}"
+    return None
+
+
+def _is_schedule(atom: Expr) -> bool:
+    used = names(atom)
+    return bool(used) and used <= RESERVED
+
+
+def windows(total: Aggregate, step: Ints, known_steps: bool, step_is_epoch: bool) -> Floats:
+    """How many steps each row's window holds, shape (N,); NaN where that is unknown.
+
+    Where the count was not declared it is the distance to the row before; the first row's window
+    is taken to start at step 0.
+    """
+    if total.count is not None:
+        return np.full(len(step), float(total.count))
+    if not known_steps or step_is_epoch or not len(step):
+        return np.full(len(step), np.nan)
+    distance = np.diff(step, prepend=-1).astype(np.float64)
+    return np.where(distance > 0, distance, np.nan)
+
+
+def accumulation_roundings(total: Aggregate, window: Floats, magnitude: Floats) -> Floats:
+    """Roundings that accumulating the window adds, shape (N,); NaN where the window is unknown.
+
+    A mean or sum of W values adds W. An exponential average of decay A forgets slowly: an old
+    rounding error still weighs A**k against a value that has shrunk by no more than A**k, so with
+    M the largest magnitude logged so far it adds 3 (1 + ln(M / |y|)) / (1 - A).
+    """
+    if total.kind == "ema":
+        assert total.decay is not None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shrunk = np.log(np.maximum.accumulate(magnitude) / magnitude)
+        return np.ceil(3 * (1 + shrunk) / (1 - total.decay))
+    if total.kind in ("mean", "sum", "rank-mean") and not total.wide:
+        return window
+    return np.zeros(len(window))
+
+
+def schedule_is_fixed(schedule_values: Floats) -> Bools:
+    """Whether a schedule sampled inside each window, shape (samples, N), stays the same there."""
+    return np.asarray(np.all(schedule_values == schedule_values[0], axis=0))

@@ -1,0 +1,132 @@
+"""Spec + tags of a log -> which column is the total, which are the terms, how they were written."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from lossaudit.closure.aggregates import CONVENTIONS, Aggregate, aggregate_of, parse_aggregate
+from lossaudit.closure.rivals import Candidate, rivals_of
+from lossaudit.model.table import Table
+from lossaudit.numerics.formats import FORMATS
+from lossaudit.numerics.resolution import Resolution, find_resolution, resolve_constants
+from lossaudit.spec.schema import Spec
+from lossaudit.spec.tree import RESERVED, Expr, Family, expand_families, families, names, number, substitute
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A spec's words on one log's columns.
+
+    Attributes:
+        declared: the formula with families expanded and parameters replaced.
+        rivals: what it must be told from.
+        total: tag of the total, or None.
+        tags: name in the formula -> tag, for every name that was found.
+        missing: names of the declared formula without a column -> tags that look alike.
+        empty_families: globs of the declared formula that match no tag.
+        resolutions: tag -> how its numbers were written.
+        aggregates: "total" and each found name -> aggregate.
+        assumed: tag -> aggregate text, where it was taken from the writer's convention.
+        dtype: of the sum: the spec's, or a coarser lattice that a column lies on.
+    """
+
+    declared: Expr
+    rivals: tuple[Candidate, ...]
+    total: str | None
+    tags: Mapping[str, str]
+    missing: Mapping[str, tuple[str, ...]]
+    empty_families: tuple[str, ...]
+    resolutions: Mapping[str, Resolution]
+    aggregates: Mapping[str, Aggregate]
+    assumed: Mapping[str, str]
+    dtype: str
+
+
+def bind(spec: Spec, table: Table) -> Binding:
+    """Find the columns that a spec speaks of; nothing is raised where they are not there."""
+    present = {tag for tag, column in table.columns.items() if len(column.values)}
+    total = next((t for t in spec.total if t in present), None)
+    parameters: dict[str, Expr] = {n: number(v) for n, v in spec.parameters.items()}
+
+    def settled(expr: Expr) -> Expr:
+        bare = expand_families(expr, lambda f: _members(f, present, set(spec.total)))
+        return substitute(bare, parameters)
+
+    declared = settled(spec.formula)
+    rivals = rivals_of(declared, {n: settled(e) for n, (e, _) in spec.rivals.items()})
+    wanted = set(names(declared)).union(*(names(r.expr) for r in rivals)) - RESERVED
+    tags = {n: t for n in sorted(wanted) if (t := _first(spec.tags.get(n, (n,)), present))}
+    missing = {
+        n: _lookalikes(spec.tags.get(n, (n,)), present)
+        for n in sorted(names(declared) - RESERVED - set(tags))
+    }
+    resolutions = _resolutions(table, [total, *tags.values()] if total else list(tags.values()))
+    aggregates, assumed = _aggregates(spec, total, tags)
+    lattices = [r.grid for r in resolutions.values() if r.coarse and not r.constant]
+    empty = [f for f in families(spec.formula) if not _members(f, present, set(spec.total))]
+    return Binding(
+        declared,
+        tuple(rivals),
+        total,
+        tags,
+        missing,
+        tuple("`, `".join(f.globs) for f in empty),
+        resolutions,
+        aggregates,
+        assumed,
+        min([spec.dtype, *lattices], key=lambda d: FORMATS[d].significand_bits),
+    )
+
+
+def _first(candidates: tuple[str, ...], present: set[str]) -> str | None:
+    return next((t for t in candidates if t in present), None)
+
+
+def _members(family: Family, present: set[str], totals: set[str]) -> tuple[str, ...]:
+    wanted = [g for g in family.globs if not g.startswith("!")]
+    unwanted = [g[1:] for g in family.globs if g.startswith("!")]
+    return tuple(
+        tag
+        for tag in sorted(present - totals)
+        if any(fnmatchcase(tag, g) for g in wanted)
+        and not any(fnmatchcase(tag, g) for g in unwanted)
+    )
+
+
+def _lookalikes(candidates: tuple[str, ...], present: set[str]) -> tuple[str, ...]:
+    """Tags that differ in case or Unicode form only, else the nearest by spelling."""
+
+    def folded(text: str) -> str:
+        return unicodedata.normalize("NFKC", text).casefold()
+
+    same = [t for t in sorted(present) if any(folded(t) == folded(c) for c in candidates)]
+    near = [t for c in candidates for t in difflib.get_close_matches(c, sorted(present), 3)]
+    return tuple(dict.fromkeys(same or near))[:3]
+
+
+def _resolutions(table: Table, tags: list[str]) -> dict[str, Resolution]:
+    unique = list(dict.fromkeys(tags))
+    found = [find_resolution(table.columns[t]) for t in unique]
+    return dict(zip(unique, resolve_constants(found), strict=True))
+
+
+def _aggregates(
+    spec: Spec, total: str | None, tags: Mapping[str, str]
+) -> tuple[dict[str, Aggregate], dict[str, str]]:
+    """Each column's aggregate; one without takes the total's."""
+    assumed: dict[str, str] = {}
+    own = aggregate_of("total", total or "", spec.aggregates)
+    if own is None and total is not None:
+        for pattern, text in CONVENTIONS.items():
+            if fnmatchcase(total, pattern):
+                own, assumed[total] = parse_aggregate(text), text
+    base = own or Aggregate()
+    found = {"total": base}
+    for name, tag in tags.items():
+        found[name] = aggregate_of(name, tag, spec.aggregates) or base
+    return found, assumed
+

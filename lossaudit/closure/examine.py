@@ -1,0 +1,130 @@
+"""One log against one spec: bind, join, decide; everything that the checks then look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lossaudit.closure.aggregates import why_not_additive
+from lossaudit.closure.binding import Binding, bind
+from lossaudit.closure.blocks import prepare
+from lossaudit.closure.fold import Closure, Outcome
+from lossaudit.closure.rows import find_keys, join_rows
+from lossaudit.model.finding import Location
+from lossaudit.model.table import Damage, Table, Unit
+from lossaudit.spec.schema import Spec
+from lossaudit.spec.tree import RESERVED, names
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvidence:
+    """What one log says about one spec.
+
+    Attributes:
+        spec: the declaration.
+        table: the log.
+        damage: what of it could not be read.
+        binding: which column is what.
+        outcome: of the fold, or None where nothing could be put to the test.
+        obstacle: why nothing could, one sentence; empty where it could.
+        not_additive: why the aggregates forbid a decision, or empty.
+        duplicates: totals whose step occurred before.
+        step_tags: columns that make the step's key. known_steps: False for mere row numbers.
+    """
+
+    spec: Spec
+    table: Table
+    damage: Sequence[Damage]
+    binding: Binding
+    outcome: Outcome | None = None
+    obstacle: str = ""
+    not_additive: str = ""
+    duplicates: int = 0
+    step_tags: tuple[str, ...] = ()
+    known_steps: bool = True
+
+    def locate(self, record: int) -> Location:
+        """Where a record stands in the file."""
+        return place(*self.table.locate(record), self.table.unit)
+
+
+def place(source: str, position: int, unit: Unit) -> Location:
+    """A position of a table or of a damage as a location."""
+    match unit:
+        case "line":
+            return Location(source, line=position)
+        case "byte":
+            return Location(source, offset=position)
+        case _:
+            return Location(source, row=position)
+
+
+def examine(spec: Spec, table: Table, damage: Sequence[Damage] = ()) -> LogEvidence:
+    """Put a spec to the test on a log.
+
+    Args:
+        spec: what the log is said to follow.
+        table: the whole log.
+        damage: what of it could not be read.
+
+    Returns:
+        Evidence; nothing is raised where columns are missing or nothing can be decided.
+    """
+    binding = bind(spec, table)
+    obstacle = _obstacle(spec, table, binding)
+    if obstacle:
+        return LogEvidence(spec, table, damage, binding, obstacle=obstacle)
+    assert binding.total is not None
+    used = {n: binding.aggregates[n] for n in names(binding.declared) - RESERVED}
+    not_additive = why_not_additive(binding.declared, binding.aggregates["total"], used)
+    if not_additive:
+        return LogEvidence(
+            spec, table, damage, binding, obstacle=not_additive, not_additive=not_additive
+        )
+    keys = find_keys(table, spec.step)
+    tags = list(dict.fromkeys(t for t in binding.tags.values() if t != binding.total))
+    rows = join_rows(table, binding.total, tags, keys, spec.duplicates)
+    fold = Closure(binding.declared, binding.rivals)
+    fold.update(rows, prepare(rows, binding, keys, spec.dtype))
+    return LogEvidence(
+        spec,
+        table,
+        damage,
+        binding,
+        fold.result(),
+        duplicates=rows.duplicates,
+        step_tags=keys.tags,
+        known_steps=keys.known,
+    )
+
+
+def _obstacle(spec: Spec, table: Table, binding: Binding) -> str:
+    """Why nothing can be put to the test at all; empty where something can."""
+    if not table.columns:
+        return "no number was found in the log"
+    if binding.total is None:
+        looked = _listed(spec.total)
+        return f"no column holds the total: looked for {looked} among {_found(table)}"
+    unlogged = [f"{n}: {spec.unlogged[n]}" for n in binding.missing if n in spec.unlogged]
+    if unlogged:
+        return "the total cannot be rebuilt from this log: " + "; ".join(unlogged)
+    if binding.missing:
+        hints = [f"`{n}`" + _similar(binding.missing[n]) for n in binding.missing]
+        return "the log holds the total but not every term: no column for " + ", ".join(hints)
+    if binding.empty_families:
+        return f"no tag matches `{binding.empty_families[0]}` among {_found(table)}"
+    return ""
+
+
+def _listed(tags: Sequence[str]) -> str:
+    return ", ".join(f"`{t}`" for t in tags)
+
+
+def _similar(tags: Sequence[str]) -> str:
+    return f" (the log has {_listed(tags)})" if tags else ""
+
+
+def _found(table: Table, most: int = 8) -> str:
+    tags = sorted(table.columns)
+    more = f" and {len(tags) - most} more" if len(tags) > most else ""
+    return _listed(tags[:most]) + more

@@ -1,0 +1,310 @@
+"""The closure engine: a fold over blocks of rows, like a metric with update, merge and result.
+
+It never looks back: what it keeps is counts, the first violations, histograms of shares, a thinned
+series and the rows that bind the weights.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lossaudit.closure.blocks import Prepared, weighted_terms
+from lossaudit.closure.decide import Block, Decision, decide
+from lossaudit.closure.rivals import Candidate, monomial_name
+from lossaudit.closure.rows import Rows
+from lossaudit.closure.series import Series, thin
+from lossaudit.closure.weights import WeightBox, WeightRows, certify
+from lossaudit.model.result import Share
+from lossaudit.model.table import Floats
+from lossaudit.spec.normal_form import monomial_expr, normal_form
+from lossaudit.spec.tree import RESERVED, Expr, names
+
+FIRST_VIOLATIONS = 20
+SHARE_BINS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class ViolatingRow:
+    """One of the first rows that refute the declared formula."""
+
+    record: int
+    step: int
+    total: float
+    recomputed: float
+    residual: float
+    tolerance: float
+    terms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How one formula fared.
+
+    Attributes:
+        decided, refuted, nonfinite: numbers of rows.
+        first_refuted, last_refuted: steps, or None.
+    """
+
+    decided: int = 0
+    refuted: int = 0
+    nonfinite: int = 0
+    first_refuted: int | None = None
+    last_refuted: int | None = None
+
+    def merge(self, later: Tally) -> Tally:
+        """Add the counts of rows that come after these."""
+        first = self.first_refuted if self.first_refuted is not None else later.first_refuted
+        last = later.last_refuted if later.last_refuted is not None else self.last_refuted
+        return Tally(
+            self.decided + later.decided,
+            self.refuted + later.refuted,
+            self.nonfinite + later.nonfinite,
+            first,
+            last,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The fold's result.
+
+    Attributes:
+        rows: totals seen. declared: the declared formula's tally. rivals: theirs, in order.
+        undecided: reason -> rows. violations: the first ones.
+        steps: first and last step seen, or None.
+        weights: names of the weights, their declared values, and the certified box or None.
+        stretch: steps of the first and last row of the certified stretch, or None.
+        correlated: pairs of terms that move together so closely that single weights cannot be told.
+        shares: per weighted term. series: thinned columns for plots.
+    """
+
+    rows: int
+    declared: Tally
+    rivals: tuple[tuple[Candidate, Tally], ...]
+    undecided: Mapping[str, int]
+    violations: tuple[ViolatingRow, ...]
+    steps: tuple[int, int] | None
+    weights: Mapping[str, float]
+    box: WeightBox | None
+    stretch: tuple[int, int] | None
+    correlated: tuple[tuple[str, str, float], ...]
+    shares: Mapping[str, Share]
+    series: Mapping[str, list[float]]
+
+
+@dataclass(slots=True)
+class Closure:
+    """Decides the declared formula and its rivals on block after block.
+
+    Args:
+        declared: without families and parameters.
+        rivals: what the declared formula must be told from.
+    """
+
+    declared: Expr
+    rivals: Sequence[Candidate]
+    _tally: Tally = field(default_factory=Tally)
+    _rival_tallies: list[Tally] = field(default_factory=list)
+    _undecided: Counter[str] = field(default_factory=Counter)
+    _violations: list[ViolatingRow] = field(default_factory=list)
+    _rows: int = 0
+    _steps: tuple[int, int] | None = None
+    _shares: dict[str, Floats] = field(default_factory=dict)
+    _series: Series = field(default_factory=Series)
+    _weight_rows: list[WeightRows] = field(default_factory=list)
+    _weight_steps: list[Floats] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._rival_tallies = [Tally() for _ in self.rivals]
+
+    def update(self, rows: Rows, prepared: Prepared) -> None:
+        """Decide the next rows of the log."""
+        if not len(rows):
+            return
+        block = prepared.block
+        decision = decide(self.declared, self._needed(self.declared), block)
+        self._tally = self._tally.merge(_tally(decision, rows))
+        for i, rival in enumerate(self.rivals):
+            if self._needed(rival.expr) <= set(block.columns):
+                outcome = decide(rival.expr, self._needed(rival.expr), block)
+                self._rival_tallies[i] = self._rival_tallies[i].merge(_tally(outcome, rows))
+        self._undecided.update(_reasons(decision, prepared))
+        self._violations += _violating(decision, rows, block, self._needed(self.declared))
+        del self._violations[FIRST_VIOLATIONS:]
+        self._rows += len(rows)
+        first = int(rows.step[0]) if self._steps is None else self._steps[0]
+        self._steps = (first, int(rows.step[-1]))
+        self._series = thin([self._series, _series(rows, block, decision, self.declared)])
+        self._weigh(rows, block, decision)
+
+    def merge(self, later: Closure) -> None:
+        """Append the state of a fold over rows that come after these."""
+        self._tally = self._tally.merge(later._tally)
+        pairs = zip(self._rival_tallies, later._rival_tallies, strict=True)
+        self._rival_tallies = [a.merge(b) for a, b in pairs]
+        self._undecided.update(later._undecided)
+        self._violations = (self._violations + later._violations)[:FIRST_VIOLATIONS]
+        self._rows += later._rows
+        ends = [s for s in (self._steps, later._steps) if s is not None]
+        self._steps = (ends[0][0], ends[-1][1]) if ends else None
+        for name, histogram in later._shares.items():
+            self._shares[name] = self._shares.get(name, np.zeros(SHARE_BINS)) + histogram
+        self._series = thin([self._series, later._series])
+        self._weight_rows += later._weight_rows
+        self._weight_steps += later._weight_steps
+
+    def result(self) -> Outcome:
+        """Everything that the rows so far say."""
+        weights = {monomial_name(m): float(c) for m, c in normal_form(self.declared).coefficients}
+        box, stretch, correlated = None, None, ()
+        if self._weight_rows:
+            joined, steps = _join(self._weight_rows), np.concatenate(self._weight_steps)
+            box = certify(joined)
+            correlated = _correlated(joined, list(weights))
+            if box is not None:
+                stretch = (int(steps[box.start]), int(steps[box.stop - 1]))
+        return Outcome(
+            self._rows,
+            self._tally,
+            tuple(zip(self.rivals, self._rival_tallies, strict=True)),
+            dict(self._undecided),
+            tuple(self._violations),
+            self._steps,
+            weights,
+            box,
+            stretch,
+            correlated,
+            {name: _share(histogram) for name, histogram in self._shares.items()},
+            self._series.columns(),
+        )
+
+    def _needed(self, expr: Expr) -> frozenset[str]:
+        return names(expr)
+
+    def _weigh(self, rows: Rows, block: Block, decision: Decision) -> None:
+        """Collect the rows as inequalities in the weights, and the terms' shares."""
+        form = normal_form(self.declared).coefficients
+        chosen = decision.decided & ~decision.nonfinite
+        if not chosen.any() or not form or len(form) > 64:
+            return
+        values, relative = weighted_terms([monomial_expr(m) for m, _ in form], block)
+        shape = block.total.shape
+        terms = np.column_stack([np.broadcast_to(v.value, shape) for v in values])[chosen]
+        radius = np.column_stack([np.broadcast_to(v.radius, shape) for v in values])[chosen]
+        magnitude = np.column_stack([np.broadcast_to(v.magnitude, shape) for v in values])[chosen]
+        bound = np.broadcast_to(relative, shape)[chosen][:, None]
+        eta = 0.5 * len(form) * block.arithmetic.form.smallest_subnormal
+        coefficients = np.array([float(c) for _, c in form])
+        usable = np.isfinite(terms).all(axis=1) & np.isfinite(radius).all(axis=1)
+        ready = WeightRows(
+            block.total[chosen],
+            terms,
+            block.total_half[chosen] + eta,
+            radius + bound * magnitude,
+            np.sign(coefficients),
+        ).part(usable)
+        if len(ready):
+            self._weight_rows.append(ready)
+            self._weight_steps.append(rows.step[chosen][usable].astype(np.float64))
+            self._count_shares([monomial_name(m) for m, _ in form], ready.terms * coefficients)
+
+    def _count_shares(self, labels: list[str], weighted: Floats) -> None:
+        sizes = np.abs(weighted)
+        whole = sizes.sum(axis=1)
+        kept = whole > 0
+        for i, label in enumerate(labels):
+            share = sizes[kept, i] / whole[kept]
+            histogram = np.bincount(
+                np.minimum((share * SHARE_BINS).astype(np.int64), SHARE_BINS - 1), minlength=SHARE_BINS
+            ).astype(np.float64)
+            self._shares[label] = self._shares.get(label, np.zeros(SHARE_BINS)) + histogram
+
+
+def _tally(decision: Decision, rows: Rows) -> Tally:
+    steps = rows.step[decision.refuted]
+    ends = (int(steps[0]), int(steps[-1])) if len(steps) else (None, None)
+    return Tally(
+        int(decision.decided.sum()),
+        int(decision.refuted.sum()),
+        int(decision.nonfinite.sum()),
+        *ends,
+    )
+
+
+def _reasons(decision: Decision, prepared: Prepared) -> dict[str, int]:
+    """Why rows stayed undecided, each counted under its first reason."""
+    open_rows, counts = ~decision.decided, {}
+    reasons = {"a term is missing from the row": decision.missing, **prepared.barred}
+    reasons["not finite on both sides, or bounds that say nothing"] = decision.vague
+    for reason, where in reasons.items():
+        counts[reason] = int((where & open_rows).sum())
+        open_rows = open_rows & ~where
+    return {reason: count for reason, count in counts.items() if count}
+
+
+def _violating(
+    decision: Decision, rows: Rows, block: Block, needed: frozenset[str]
+) -> list[ViolatingRow]:
+    return [
+        ViolatingRow(
+            int(rows.records[i]),
+            int(rows.step[i]),
+            float(block.total[i]),
+            float(decision.recomputed[i]),
+            float(decision.residual[i]),
+            float(decision.tolerance[i]),
+            {n: float(block.columns[n].value[i]) for n in sorted(needed - RESERVED)},
+        )
+        for i in np.flatnonzero(decision.refuted)[:FIRST_VIOLATIONS]
+    ]
+
+
+def _series(rows: Rows, block: Block, decision: Decision, declared: Expr) -> Series:
+    shown = decision.decided
+    columns = {
+        "step": rows.step.astype(np.float64),
+        "total": block.total,
+        "recomputed": decision.recomputed,
+        "residual": decision.residual,
+        "tolerance": decision.tolerance,
+    }
+    for name in sorted(names(declared) - RESERVED):
+        columns[name] = block.columns[name].value
+    return Series({name: values[shown] for name, values in columns.items()})
+
+
+def _join(parts: list[WeightRows]) -> WeightRows:
+    if len(parts) == 1:
+        return parts[0]
+    stacked = (
+        np.concatenate([getattr(p, name) for p in parts])
+        for name in ("total", "terms", "slack", "spread")
+    )
+    return WeightRows(*stacked, parts[0].signs)
+
+
+def _correlated(rows: WeightRows, labels: list[str]) -> tuple[tuple[str, str, float], ...]:
+    """Pairs of terms whose values move together with a correlation above 0.95."""
+    if len(rows) < 3:
+        return ()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        matrix = np.atleast_2d(np.corrcoef(rows.terms, rowvar=False))
+    return tuple(
+        (labels[i], labels[j], float(matrix[i, j]))
+        for i in range(len(labels))
+        for j in range(i + 1, len(labels))
+        if abs(matrix[i, j]) > 0.95
+    )
+
+
+def _share(histogram: Floats) -> Share:
+    """Mean and percentiles of a histogram over [0, 1]; exact to half a bin (0.00025)."""
+    middles = (np.arange(SHARE_BINS) + 0.5) / SHARE_BINS
+    mean = float(np.average(middles, weights=histogram))
+    ranks = np.cumsum(histogram) / histogram.sum()
+    p05, p50, p95 = (float(middles[np.searchsorted(ranks, q - 1e-12)]) for q in (0.05, 0.5, 0.95))
+    return Share(mean, p05, p50, p95)

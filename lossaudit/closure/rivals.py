@@ -1,0 +1,65 @@
+"""Formulas that the declared one must be told from: the named ones, or automatic ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations
+
+from lossaudit.spec.normal_form import Monomial, Polynomial, monomial_expr, normal_form, to_expr
+from lossaudit.spec.tree import Expr, render
+
+MOST_AUTOMATIC = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A rival formula; `automatic` where nobody named it."""
+
+    name: str
+    expr: Expr
+    automatic: bool = False
+
+
+def rivals_of(declared: Expr, named: Mapping[str, Expr]) -> list[Candidate]:
+    """Named rivals, or where there are none the automatic ones, without any that say the same.
+
+    Automatic rivals are: two weights exchanged, each term dropped, all weights 1. A rival whose
+    normal form equals the declared formula's, or an earlier rival's, is left out.
+    """
+    candidates = [Candidate(name, expr) for name, expr in named.items()]
+    if not candidates:
+        candidates = list(_automatic(normal_form(declared)))
+    seen = {normal_form(declared)}
+    kept = []
+    for candidate in candidates:
+        form = normal_form(candidate.expr)
+        if form not in seen:
+            seen.add(form)
+            kept.append(candidate)
+    return kept[: max(MOST_AUTOMATIC, len(named))]
+
+
+def _automatic(form: Polynomial) -> Iterator[Candidate]:
+    weights = {m: c for m, c in form.coefficients if m}
+    constants = {m: c for m, c in form.coefficients if not m}
+
+    def candidate(name: str, changed: Mapping[Monomial, Fraction]) -> Candidate:
+        kept = tuple((m, c) for m, c in {**changed, **constants}.items() if c)
+        return Candidate(name, to_expr(Polynomial(kept)), automatic=True)
+
+    for dropped in weights:
+        rest = {m: c for m, c in weights.items() if m != dropped}
+        yield candidate(f"drop {monomial_name(dropped)}", rest)
+    for a, b in combinations(weights, 2):
+        if weights[a] != weights[b]:
+            name = f"exchange {monomial_name(a)}, {monomial_name(b)}"
+            yield candidate(name, {**weights, a: weights[b], b: weights[a]})
+    signs = {m: Fraction(1 if c > 0 else -1) for m, c in weights.items()}
+    yield candidate("all weights 1", signs)
+
+
+def monomial_name(monomial: Monomial) -> str:
+    """What a weight is called after: the term, or the product that it multiplies."""
+    return render(monomial_expr(monomial)) if monomial else "1"

@@ -1,0 +1,207 @@
+"""Table -> rows: the total and the terms of one step side by side, aligned arrays.
+
+Where a file keeps them in one record, the record is the row. Where each tag has records of its own
+(event files), the k-th total of a step meets the k-th value of each term at that step; a step at
+which their counts differ cannot be paired and stays undecided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossaudit.model.table import Bools, Column, Floats, Ints, Table
+
+STEP_TAGS = ("step", "global_step", "iteration", "iter", "itr", "it", "trainer/global_step", "epoch")
+"""Tags taken for the step where a spec names none, compared without case, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The step of every record.
+
+    Attributes:
+        display: shape (R,), the step as shown and used by schedules; the record's number from 0
+            where the log has no step.
+        key: shape (R,), equal exactly where all key columns are equal.
+        epoch: shape (R,), NaN where unknown.
+        tags: the columns that make the key; empty where the format has steps of its own or none.
+        known: False where the log has no step at all.
+    """
+
+    display: Ints
+    key: Ints
+    epoch: Floats
+    tags: tuple[str, ...]
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Aligned columns, one row per logged total.
+
+    Attributes:
+        step: shape (N,), as displayed; epoch: NaN where unknown.
+        records: shape (N,), the table's record that holds the total.
+        values: by tag (the total's too), shape (N,); NaN where missing.
+        present: by tag, shape (N,).
+        ambiguous: shape (N,), True where a repeated step could not be paired.
+        duplicates: number of totals whose step occurred before.
+        known_steps: False where steps are mere row numbers.
+    """
+
+    step: Ints
+    epoch: Floats
+    records: Ints
+    values: Mapping[str, Floats]
+    present: Mapping[str, Bools]
+    ambiguous: Bools
+    duplicates: int
+    known_steps: bool
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+
+def find_keys(table: Table, tags: Sequence[str] = ()) -> Keys:
+    """The step of every record: from the format, from the named columns, or from well-known ones.
+
+    A column called `epoch` joins the key where steps repeat without it and no longer do with it
+    (mmcv's `iter` starts again in every epoch).
+    """
+    epoch = _spread(table, _named(table, ("epoch", "train/epoch")))
+    if table.steps is not None and not tags:
+        return Keys(table.steps, table.steps, epoch, (), True)
+    found = [t for t in (_named(table, (tag,)) for tag in (tags or STEP_TAGS)) if t]
+    if not tags:
+        found = found[:1]
+    if not found:
+        numbers = np.arange(table.records)
+        return Keys(numbers, numbers, epoch, (), False)
+    columns = [_spread(table, t) for t in found]
+    display = _integers(columns[-1] if tags else columns[0])
+    key = _codes(columns)
+    if not tags and not np.all(np.isnan(epoch)) and len(np.unique(key)) < table.records:
+        joint = _codes([epoch, *columns])
+        if len(np.unique(joint)) > len(np.unique(key)):
+            key, found = joint, ["epoch", *found]
+    return Keys(display, key, epoch, tuple(found), True)
+
+
+def join_rows(
+    table: Table, total: str, terms: Sequence[str], keys: Keys, duplicates: str = "all"
+) -> Rows:
+    """Pair each logged total with the terms of its step.
+
+    Args:
+        table: the log.
+        total: tag of the total.
+        terms: tags of the terms and logged weights.
+        keys: the step of every record.
+        duplicates: "all" keeps each occurrence of a repeated step as a row of its own; "first" or
+            "last" keeps only that one.
+
+    Returns:
+        One row per logged total that the policy keeps, in file order.
+    """
+    anchor = table.columns[total]
+    same_record = [t for t in terms if np.isin(table.columns[t].records, anchor.records).any()]
+    values, present = {total: anchor.values}, {total: np.ones(len(anchor.values), bool)}
+    ambiguous = np.zeros(len(anchor.values), bool)
+    for tag in terms:
+        if tag in same_record:
+            values[tag], present[tag] = _by_record(table.columns[tag], anchor.records)
+        else:
+            values[tag], present[tag], unclear = _by_key(table.columns[tag], anchor, keys.key)
+            ambiguous |= unclear
+    key = keys.key[anchor.records]
+    repeated, keep = _occurrences(key), np.ones(len(key), bool)
+    if duplicates == "first":
+        keep = repeated == 0
+    elif duplicates == "last":
+        keep = _occurrences(key[::-1])[::-1] == 0
+    return Rows(
+        keys.display[anchor.records][keep],
+        keys.epoch[anchor.records][keep],
+        anchor.records[keep],
+        {t: v[keep] for t, v in values.items()},
+        {t: p[keep] for t, p in present.items()},
+        ambiguous[keep],
+        int(np.sum(repeated > 0)) if keys.known else 0,
+        keys.known,
+    )
+
+
+def _by_record(column: Column, records: Ints) -> tuple[Floats, Bools]:
+    """The column's value in each of `records`, and whether it has one."""
+    place = np.searchsorted(column.records, records)
+    place = np.minimum(place, max(len(column.records) - 1, 0))
+    present = column.records[place] == records
+    return np.where(present, column.values[place], np.nan), present
+
+
+def _by_key(column: Column, anchor: Column, key: Ints) -> tuple[Floats, Bools, Bools]:
+    """Pair the k-th value at a step with the k-th total at it; unequal counts are ambiguous."""
+    theirs, ours = key[column.records], key[anchor.records]
+    if np.array_equal(theirs, ours):
+        return column.values, np.ones(len(ours), bool), np.zeros(len(ours), bool)
+    _, code = np.unique(np.concatenate([theirs, ours]), return_inverse=True)
+    their_code, our_code = code[: len(theirs)], code[len(theirs) :]
+    their_counts, our_counts = np.bincount(their_code, minlength=len(code)), np.bincount(our_code)
+    most = int(max(their_counts.max(), our_counts.max()))
+    their_pair = their_code * most + _occurrences(their_code)
+    our_pair = our_code * most + _occurrences(our_code)
+    order = np.argsort(their_pair)
+    place = np.minimum(np.searchsorted(their_pair[order], our_pair), len(order) - 1)
+    place = order[place]
+    present = their_pair[place] == our_pair
+    ambiguous = (their_counts[our_code] != our_counts[our_code]) & (their_counts[our_code] > 0)
+    return np.where(present, column.values[place], np.nan), present, ambiguous
+
+
+def _occurrences(key: Ints) -> Ints:
+    """For each entry, how many equal entries stand before it."""
+    order = np.argsort(key, kind="stable")
+    ordered = key[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(key) else key
+    counts = np.arange(len(key)) - np.repeat(starts, np.diff([*starts, len(key)]))
+    result = np.empty(len(key), dtype=np.int64)
+    result[order] = counts
+    return result
+
+
+def _named(table: Table, candidates: Sequence[str]) -> str | None:
+    """The first candidate among the table's tags: exactly, else without regard to case."""
+    lowered = {tag.lower(): tag for tag in reversed(list(table.columns))}
+    for name in candidates:
+        if name in table.columns:
+            return name
+        if name.lower() in lowered:
+            return lowered[name.lower()]
+    return None
+
+
+def _spread(table: Table, tag: str | None) -> Floats:
+    """A column over all records, NaN where a record has no value."""
+    spread = np.full(table.records, np.nan)
+    if tag is not None:
+        column = table.columns[tag]
+        spread[column.records] = column.values
+    return spread
+
+
+def _integers(values: Floats) -> Ints:
+    """Steps as integers; -1 where a record has none."""
+    usable = np.isfinite(values) & (np.abs(values) < 2.0**62)
+    return np.where(usable, values, -1).astype(np.int64)
+
+
+def _codes(columns: Sequence[Floats]) -> Ints:
+    """One integer per record, equal exactly where all columns are equal (NaN equals NaN)."""
+    code = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        _, inverse = np.unique(column, return_inverse=True)
+        _, code = np.unique(code * (int(inverse.max(initial=0)) + 1) + inverse, return_inverse=True)
+    return code

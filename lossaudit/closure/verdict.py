@@ -1,0 +1,51 @@
+"""Evidence -> verdict. PASS and FAIL are earned on rows; all else is INCONCLUSIVE, with the reason."""
+
+from __future__ import annotations
+
+from lossaudit.closure.examine import LogEvidence
+from lossaudit.closure.fold import Outcome
+from lossaudit.model.finding import Verdict
+
+
+def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
+    """The verdict on one log, and why, in one sentence without a full stop."""
+    outcome = evidence.outcome
+    if outcome is None:
+        return Verdict.INCONCLUSIVE, evidence.obstacle
+    declared = outcome.declared
+    if declared.refuted:
+        where = f"from step {declared.first_refuted:,}"
+        return Verdict.FAIL, f"{declared.refuted:,} of {declared.decided:,} decided rows refute the formula, {where}"
+    if not declared.decided:
+        return Verdict.INCONCLUSIVE, f"none of {outcome.rows:,} rows could be decided{_why(outcome)}"
+    agreed = f"the formula holds on all {declared.decided:,} decided rows"
+    return _against_rivals(outcome, agreed)
+
+
+def _against_rivals(outcome: Outcome, agreed: str) -> tuple[Verdict, str]:
+    named = [(r, t) for r, t in outcome.rivals if not r.automatic]
+    surviving = [(r, t) for r, t in named if not t.refuted]
+    if surviving:
+        rival, tally = surviving[0]
+        fits = "fits them as well" if tally.decided else "could not be evaluated on any row"
+        return Verdict.INCONCLUSIVE, f"{agreed}, but rival `{rival.name}` {fits}"
+    if outcome.rivals and not any(t.refuted for _, t in outcome.rivals):
+        blunt = "these rows cannot tell it from any other formula: too few digits, or all zero"
+        return Verdict.INCONCLUSIVE, f"{agreed}, but {blunt}"
+    if named:
+        word = "rival is" if len(named) == 1 else "rivals are"
+        return Verdict.PASS, f"{agreed}, and {len(named)} named {word} refuted"
+    return Verdict.PASS, agreed
+
+
+def _why(outcome: Outcome) -> str:
+    reasons = sorted(outcome.undecided.items(), key=lambda item: -item[1])
+    return ": " + "; ".join(f"{reason} ({count:,} rows)" for reason, count in reasons) if reasons else ""
+
+
+def combine(verdicts: list[Verdict]) -> Verdict:
+    """Several witnesses: any FAIL is FAIL, else any PASS is PASS, else INCONCLUSIVE."""
+    for verdict in (Verdict.FAIL, Verdict.PASS):
+        if verdict in verdicts:
+            return verdict
+    return Verdict.INCONCLUSIVE

@@ -1,0 +1,100 @@
+"""Evidence -> the witness's entry in a result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lossaudit.closure.examine import LogEvidence
+from lossaudit.closure.fold import Outcome, ViolatingRow
+from lossaudit.model.finding import Verdict
+from lossaudit.model.result import Declared, Rival, Violation, Weight, Witness
+from lossaudit.spec.schema import Spec
+from lossaudit.spec.tree import render
+
+
+def describe(
+    evidence: LogEvidence, verdict: Verdict, reason: str, reader: str, sha256: str
+) -> Witness:
+    """What a log said, as reports show it."""
+    binding, outcome = evidence.binding, evidence.outcome
+    base = Witness(
+        "log",
+        evidence.table.source,
+        verdict,
+        reason,
+        render(binding.declared),
+        reader=reader,
+        sha256=sha256,
+        records=evidence.table.records,
+        total_tag=binding.total or "",
+        columns=dict(binding.tags),
+        resolution={t: r.in_words() for t, r in binding.resolutions.items()},
+    )
+    if outcome is None:
+        return base
+    from dataclasses import replace
+
+    return replace(
+        base,
+        rows=outcome.rows,
+        decided=outcome.declared.decided,
+        violations=outcome.declared.refuted,
+        first_violations=tuple(_violation(v, evidence) for v in outcome.violations),
+        undecided=dict(outcome.undecided),
+        weights=_weights(outcome),
+        weights_note=_weights_note(outcome),
+        rivals=tuple(
+            Rival(r.name, render(r.expr), t.refuted, t.decided, r.automatic)
+            for r, t in outcome.rivals
+        ),
+        shares=dict(outcome.shares),
+        series=dict(outcome.series),
+    )
+
+
+def describe_spec(spec: Spec, evidence: Sequence[LogEvidence]) -> Declared:
+    """The declaration; the dtype is the one that tolerances were derived for."""
+    dtypes = {e.binding.dtype for e in evidence}
+    return Declared(
+        spec.name,
+        spec.formula_text,
+        tuple((name, text) for name, (_, text) in spec.rivals.items()),
+        spec.sha256,
+        dtypes.pop() if len(dtypes) == 1 else spec.dtype,
+        spec.sources,
+    )
+
+
+def _violation(row: ViolatingRow, evidence: LogEvidence) -> Violation:
+    return Violation(
+        row.step,
+        row.total,
+        row.recomputed,
+        row.residual,
+        row.tolerance,
+        evidence.locate(row.record),
+        row.terms,
+    )
+
+
+def _weights(outcome: Outcome) -> dict[str, Weight]:
+    box = outcome.box
+    if box is None:
+        return {name: Weight(declared) for name, declared in outcome.weights.items()}
+    ends = zip(outcome.weights.items(), box.low.tolist(), box.high.tolist(), strict=True)
+    return {name: Weight(declared, low, high) for (name, declared), low, high in ends}
+
+
+def _weights_note(outcome: Outcome) -> str:
+    box, notes = outcome.box, []
+    if box is None:
+        notes.append("no weights of the declared signs satisfy a stretch of rows long enough to certify")
+    elif not box.complete and outcome.stretch:
+        first, last = outcome.stretch
+        rows = box.stop - box.start
+        notes.append(f"over the longest consistent stretch: {rows:,} rows, steps {first:,} to {last:,}")
+    for a, b, correlation in outcome.correlated:
+        notes.append(
+            f"`{a}` and `{b}` move together (r = {correlation:.4f}): single weights can hardly be told"
+        )
+    return "; ".join(notes)

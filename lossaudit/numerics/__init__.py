@@ -1,0 +1,1 @@
+"""Spacing of written values, rounding bounds, and arithmetic that carries its error."""

@@ -1,0 +1,90 @@
+"""The binary floating-point formats of training: their spacing and their unit roundoff.
+
+Source: IEEE 754-2019, tables 3.5 and 3.6; bfloat16 as in torch (float32's exponent, 8 bits of
+significand). Higham 2002, "Accuracy and Stability of Numerical Algorithms", sections 2.1 and 3.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossaudit.model.table import Bools, Floats
+
+
+@dataclass(frozen=True, slots=True)
+class FloatFormat:
+    """One binary format.
+
+    Attributes:
+        name: torch's name.
+        significand_bits: p, the implicit bit included.
+        smallest_exponent: e such that 2**e is the smallest normal number.
+        largest: the largest finite number.
+    """
+
+    name: str
+    significand_bits: int
+    smallest_exponent: int
+    largest: float
+
+    @property
+    def unit_roundoff(self) -> float:
+        """u = 2**-p: the largest relative error of rounding to nearest."""
+        return float(2.0**-self.significand_bits)
+
+    @property
+    def smallest_subnormal(self) -> float:
+        """eta: the spacing of the format around zero."""
+        return float(2.0 ** (self.smallest_exponent - self.significand_bits + 1))
+
+    def ulp(self, values: Floats) -> Floats:
+        """Spacing of the format's numbers at |values|, shape as given; NaN stays NaN."""
+        _, exponent = np.frexp(np.abs(values))
+        lowest = np.maximum(exponent.astype(np.int64) - 1, self.smallest_exponent)
+        spacing = np.ldexp(1.0, (lowest - self.significand_bits + 1).astype(np.int32))
+        spacing = np.where(values == 0, self.smallest_subnormal, spacing)
+        return np.where(np.isfinite(values), spacing, np.nan)
+
+    def nearest(self, values: Floats) -> Floats:
+        """`values` rounded to nearest even in this format, as float64; overflow gives infinity."""
+        spacing = self.ulp(values)
+        with np.errstate(invalid="ignore", over="ignore"):
+            rounded = np.rint(values / spacing) * spacing
+            rounded = np.where(np.abs(rounded) > self.largest, np.copysign(np.inf, values), rounded)
+        return np.where(np.isfinite(values), rounded, values)
+
+    def holds(self, values: Floats) -> Bools:
+        """Whether each value is exactly a number of this format; NaN and infinities are."""
+        return (self.nearest(values) == values) | ~np.isfinite(values)
+
+
+FORMATS = {
+    f.name: f
+    for f in (
+        FloatFormat("bfloat16", 8, -126, float(2.0**128 * (1 - 2.0**-8))),
+        FloatFormat("float16", 11, -14, 65504.0),
+        FloatFormat("float32", 24, -126, float(2.0**128 * (1 - 2.0**-24))),
+        FloatFormat("float64", 53, -1022, float(np.finfo(np.float64).max)),
+    )
+}
+"""By torch's name, coarsest first."""
+
+
+def gamma(k: int | Floats, unit_roundoff: float) -> Floats:
+    """Bound on the relative error that k roundings leave: k u / (1 - k u).
+
+    Args:
+        k: number of roundings, a scalar or one per row.
+        unit_roundoff: u of the dtype.
+
+    Returns:
+        Of the shape of `k`; infinity where k u >= 1, since a sum that long says nothing.
+
+    Source:
+        Higham 2002, lemma 3.1.
+    """
+    product = np.asarray(k, dtype=np.float64) * unit_roundoff
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(product < 1, product / (1 - product), np.inf)

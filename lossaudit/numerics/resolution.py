@@ -1,0 +1,240 @@
+"""How finely a column was written: the half-width of the interval that a logged number stands for.
+
+The ways of writing that fit *all* values of a column are collected (d decimals; s significant
+digits; a binary grid), and value by value the widest half-width counts. The largest number of
+decimals alone is not enough: on a `%.4g` log it is far too narrow for the larger values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lossaudit.model.table import Bools, Column, Floats
+from lossaudit.numerics.formats import FORMATS, FloatFormat
+
+MOST_DIGITS = 15
+"""Any decimal of up to 15 digits survives a trip through float64, so it can be recognised there."""
+
+CHANCE = math.log(1e-6)
+"""A coarse grid is believed only where values would lie on it by chance less often than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The ways of writing that fit every value of a column.
+
+    Attributes:
+        decimals: digits after the decimal point, or None where no number up to 15 fits.
+        digits: significant digits, or None where no number up to 15 fits.
+        grid: the coarsest binary format that holds every value, or nearly so where few digits
+            were printed. It is a claim about how values were stored or computed.
+        narrowed: the format to which writing itself may have rounded, or None.
+        coarse: True where `grid` is coarser than the storage, so that values themselves lie on it.
+        constant: True where fewer than two different non-zero values say anything at all.
+        fixed: True where the text shows the same number of decimals everywhere.
+    """
+
+    decimals: int | None = None
+    digits: int | None = None
+    grid: str = "float64"
+    narrowed: str | None = None
+    coarse: bool = False
+    constant: bool = False
+    fixed: bool = False
+
+    def half_width(self, values: Floats, dtype: str) -> Floats:
+        """Half the width of the interval that each value stands for, shape (N,).
+
+        Args:
+            values: logged values; NaN and infinities give 0.
+            dtype: of the sum in training. Values on a grid at least as fine were not narrowed when
+                they were written, so only their printed digits count.
+        """
+        widths = np.zeros(len(values))
+        if self.decimals is not None:
+            widths = np.maximum(widths, 0.5 * 10.0**-self.decimals)
+        if self.digits is not None:
+            widths = np.maximum(widths, 0.5 * _digit_spacing(values, self.digits))
+        for name in self._narrowing_grids(dtype):
+            widths = np.maximum(widths, 0.5 * FORMATS[name].ulp(values))
+        return np.where(np.isfinite(values), widths, 0.0)
+
+    def _narrowing_grids(self, dtype: str) -> set[str]:
+        grids = {self.narrowed} if self.narrowed else set()
+        if self.grid != dtype:
+            grids.add(self.grid)
+        return grids
+
+    def in_words(self) -> str:
+        """Short text for reports, such as "4 decimals" or "float32, bfloat16 lattice"."""
+        if self.constant:
+            return "constant"
+        words = []
+        if self.decimals is not None and (self.digits is None or self.decimals < 8):
+            words.append(f"{self.decimals} decimal{'s' * (self.decimals != 1)}")
+        if self.digits is not None and self.digits < 10:
+            words.append(f"{self.digits} significant digit{'s' * (self.digits != 1)}")
+        if self.coarse:
+            words.append(f"{self.grid} lattice")
+        elif not words or self.narrowed:
+            words.append(self.narrowed or self.grid)
+        return ", ".join(words)
+
+
+def find_resolution(column: Column) -> Resolution:
+    """The ways of writing that fit every value of `column`."""
+    values = column.values[np.isfinite(column.values)]
+    distinct = np.unique(values[values != 0])
+    text_decimals = column.decimals
+    fixed = text_decimals is not None and text_decimals[0] == text_decimals[1] > 0
+    constant = len(distinct) < 2
+    if column.storage in ("float16", "bfloat16", "float32"):
+        found = _binary_resolution(distinct, FORMATS[column.storage])
+    else:
+        found = _text_resolution(values, distinct, text_decimals)
+    return replace(found, constant=constant, fixed=fixed)
+
+
+def _text_resolution(
+    values: Floats, distinct: Floats, shown: tuple[int, int] | None
+) -> Resolution:
+    """Ways that fit numbers kept as text or in float64."""
+    decimals = fewest_decimals(values)
+    if shown is not None and decimals is not None and shown[0] == shown[1]:
+        decimals = max(decimals, min(shown[1], MOST_DIGITS))  # trailing zeros were printed
+    digits = fewest_digits(distinct)
+    narrowed = "float32" if _is_shortest_float32(distinct, digits) else None
+    printed = Resolution(decimals, digits, narrowed=narrowed)
+    grid = _coarsest_grid(distinct, printed.half_width(distinct, "float64"), FORMATS["float64"])
+    coarse = FORMATS[grid].significand_bits < FORMATS["float32"].significand_bits
+    return replace(printed, grid=grid, coarse=coarse)
+
+
+def _binary_resolution(distinct: Floats, storage: FloatFormat) -> Resolution:
+    """Ways that fit numbers kept in a narrow binary format, perhaps rounded before."""
+    decimals = _decimals_before_storage(distinct, storage)
+    printed = 0.0 if decimals is None else 0.5 * 10.0**-decimals
+    half = np.maximum(0.5 * storage.ulp(distinct), printed)
+    grid = _coarsest_grid(distinct, half if decimals is not None else np.zeros_like(half), storage)
+    coarse = FORMATS[grid].significand_bits < storage.significand_bits
+    return Resolution(decimals, None, grid, storage.name, coarse)
+
+
+def fewest_decimals(values: Floats) -> int | None:
+    """The least d such that every value is a decimal with d digits after the point, up to 15."""
+    pending = values
+    for decimals in range(MOST_DIGITS + 1):
+        pending = pending[~_has_decimals(pending, decimals)]
+        if not len(pending):
+            return decimals
+    return None
+
+
+def _has_decimals(values: Floats, decimals: int) -> Bools:
+    """Exact: n / 10**d is correctly rounded for |n| < 2**53 and d <= 22."""
+    power = 10.0**decimals
+    scaled = np.rint(values * power)
+    return (np.abs(scaled) < 2.0**53) & (scaled / power == values)
+
+
+def fewest_digits(values: Floats) -> int | None:
+    """The least s such that every value is a decimal of s significant digits, up to 15."""
+    pending = values[values != 0]
+    for digits in range(1, MOST_DIGITS + 1):
+        pending = pending[~_has_digits(pending, digits)]
+        if not len(pending):
+            return digits
+    return None
+
+
+def _has_digits(values: Floats, digits: int) -> Bools:
+    shift = digits - 1 - _decade(values)
+    up, down = 10.0 ** np.clip(shift, 0, 22), 10.0 ** np.clip(-shift, 0, 22)
+    fits = np.rint(values * up / down) / up * down == values
+    for i in np.flatnonzero(np.abs(shift) > 22):  # powers of ten are inexact there: ask the text
+        fits[i] = float(f"{values[i]:.{digits - 1}e}") == values[i]
+    return fits
+
+
+def _decade(values: Floats) -> Floats:
+    """floor(log10 |v|), exact at powers of ten; 0 for zero."""
+    magnitude = np.abs(values)
+    with np.errstate(divide="ignore", over="ignore"):
+        decade = np.floor(np.log10(magnitude))
+        decade = np.where(np.isfinite(decade), decade, 0.0)
+        decade = np.where(magnitude >= 10.0 ** (decade + 1), decade + 1, decade)
+        return np.where((magnitude < 10.0**decade) & (magnitude > 0), decade - 1, decade)
+
+
+def _digit_spacing(values: Floats, digits: int) -> Floats:
+    """Spacing of decimals with that many significant digits at each value; 0 at zero."""
+    safe = np.where(np.isfinite(values), values, 0.0)
+    return np.where(safe == 0, 0.0, 10.0 ** (_decade(safe) - digits + 1))
+
+
+def _decimals_before_storage(distinct: Floats, storage: FloatFormat) -> int | None:
+    """Decimals to which values were rounded before they were stored, where that is no accident."""
+    for decimals in range(8):
+        spacing = 10.0**-decimals
+        if np.array_equal(storage.nearest(np.rint(distinct / spacing) / 10.0**decimals), distinct):
+            believed = _is_no_accident(storage.ulp(distinct), np.full(len(distinct), spacing))
+            return decimals if believed else None
+    return None
+
+
+def _coarsest_grid(distinct: Floats, half: Floats, storage: FloatFormat) -> str:
+    """The coarsest format within whose grid every value lies, given how it was printed."""
+    for form in FORMATS.values():
+        if form.significand_bits >= storage.significand_bits:
+            break
+        off_grid = np.abs(form.nearest(distinct) - distinct)
+        if not np.all(off_grid <= half * (1 + 1e-9)):  # ties: 0.03125 printed as 0.0312
+            continue
+        if _is_no_accident(np.maximum(2 * half, storage.ulp(distinct)), form.ulp(distinct)):
+            return form.name
+    return storage.name
+
+
+def _is_no_accident(fine: Floats, coarse: Floats) -> bool:
+    """Whether values of spacing `fine` would all lie on spacing `coarse` by chance only rarely."""
+    return bool(np.sum(np.log(np.minimum(1.0, fine / coarse))) < CHANCE)
+
+
+def _is_shortest_float32(distinct: Floats, digits: int | None) -> bool:
+    """Whether values may be float32 numbers printed with the fewest digits that identify them."""
+    if digits is None or not 6 < digits <= 9:
+        return False
+    sample = distinct[:: max(1, len(distinct) // 500)]
+    with np.errstate(over="ignore"):
+        return all(float(str(np.float32(v))) == v for v in sample)
+
+
+def resolve_constants(found: Sequence[Resolution]) -> list[Resolution]:
+    """Let columns that show nothing of their own writing take it from the columns beside them.
+
+    A column of zeros, "0.0" in a file of full-precision numbers, fits one decimal as well as
+    seventeen; its writer is the one that wrote the other columns. Where all of those show a fixed
+    number of decimals, so does this one, and its own digits count.
+    """
+    telling = [r for r in found if not r.constant]
+    if not telling:
+        return list(found)
+    if all(r.fixed for r in telling):
+        return [replace(r, constant=False) if r.constant and r.fixed else r for r in found]
+    shared = Resolution(
+        _widest([r.decimals for r in telling]),
+        _widest([r.digits for r in telling]),
+        min((r.grid for r in telling), key=lambda g: FORMATS[g].significand_bits),
+        next((r.narrowed for r in telling if r.narrowed), None),
+        constant=True,
+    )
+    return [shared if r.constant else r for r in found]
+
+
+def _widest(counts: list[int | None]) -> int | None:
+    """The coarsest way among the telling columns; None where all of them show full digits."""
+    return min((c for c in counts if c is not None), default=None)

@@ -1,0 +1,36 @@
+"""The order of findings, and what they say besides their message."""
+
+from __future__ import annotations
+
+from lossaudit.model.finding import Finding
+
+
+def in_order(findings: tuple[Finding, ...]) -> list[Finding]:
+    """By (check, first step, witness); a finding without steps comes after those with."""
+    return sorted(findings, key=_key)
+
+
+def by_severity(findings: tuple[Finding, ...]) -> list[Finding]:
+    """Errors, then warnings, then notes; each in order."""
+    return sorted(in_order(findings), key=lambda finding: -finding.severity.rank)
+
+
+def also_fits(finding: Finding) -> str:
+    """What fits as well as the diagnosis, as a sentence; empty where nothing does."""
+    also = finding.evidence.get("also")
+    if not isinstance(also, list | tuple) or not also:
+        return ""
+    return f"Fits as well: {', '.join(map(str, also))}."
+
+
+def _key(finding: Finding) -> tuple[str, bool, tuple[int, int], str, str, str]:
+    place = str(finding.location or "")
+    steps = finding.steps or (0, 0)
+    return (
+        finding.check,
+        finding.steps is None,
+        steps,
+        finding.witness,
+        place,
+        finding.message,
+    )

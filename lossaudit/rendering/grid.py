@@ -1,0 +1,72 @@
+"""A table of text that knows no output format: what a section says, not how it looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Tone = Literal["", "good", "bad", "unsure", "quiet", "strong"]
+"""What a cell means, for colour; its text says the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Raw text, not yet escaped; `detail` stands below it, less prominent."""
+
+    text: str
+    tone: Tone = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A column.
+
+    Attributes:
+        name: its title; `detail` stands below it.
+        align: numbers to the right.
+        wraps: whether its text may run over several lines.
+        drop: columns with the highest number go first where the page is too narrow; 0 never goes.
+    """
+
+    name: str
+    align: Literal["left", "right"] = "left"
+    wraps: bool = False
+    drop: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A titled table; `note` stands below it. Without headings it has no header line."""
+
+    title: str
+    headings: tuple[Heading, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+    has_header: bool = True
+
+    def unfolded(self) -> Grid:
+        """The first column's details as a column of their own, and no cell that wraps."""
+        first, *others = (replace(heading, wraps=False) for heading in self.headings)
+        rows = tuple(
+            (Cell(row[0].text, row[0].tone), Cell(row[0].detail, "quiet"), *row[1:])
+            for row in self.rows
+        )
+        return replace(self, headings=(Heading(""), first, *others), rows=rows)
+
+    def transposed(self) -> Grid:
+        """Rows and columns exchanged; the details of the row titles go to the note."""
+        details = [f"{row[0].text}: {row[0].detail}." for row in self.rows if row[0].detail]
+        names = tuple(Heading(row[0].text, wraps=True) for row in self.rows)
+        cells = zip(*(row[1:] for row in self.rows), strict=True)
+        rows = tuple(
+            (Cell(f"{heading.name} {heading.detail}".strip(), "strong"), *column)
+            for heading, column in zip(self.headings[1:], cells, strict=True)
+        )
+        return Grid(
+            self.title,
+            (Heading("", wraps=True), *names),
+            rows,
+            " ".join([*details, self.note]).strip(),
+        )

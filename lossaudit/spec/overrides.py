@@ -1,0 +1,63 @@
+"""What the command line may change in a spec: tags, aggregates, the dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from lossaudit.errors import UsageError
+from lossaudit.numerics.formats import FORMATS
+from lossaudit.spec.schema import Spec, did_you_mean
+from lossaudit.spec.tree import RESERVED, names
+
+
+def override(
+    spec: Spec,
+    maps: Sequence[str] = (),
+    aggregates: Sequence[str] = (),
+    dtype: str | None = None,
+) -> Spec:
+    """The spec with the user's `--map`, `--aggregate` and `--dtype`.
+
+    Args:
+        spec: as loaded.
+        maps: "total=TAG" or "TERM=TAG"; a tag given here is tried before the spec's own.
+        aggregates: "TAG=KIND"; TAG is `total`, a term, a tag or a glob over tags.
+        dtype: of the sum in training.
+
+    Raises:
+        UsageError: if a text has no "=", a term is not in any formula, or the dtype is unknown.
+    """
+    tags, total = dict(spec.tags), spec.total
+    terms = set(names(spec.formula)).union(*(names(e) for e, _ in spec.rivals.values()))
+    terms -= RESERVED | set(spec.parameters)
+    for name, tag in (_pair(text, "--map", "TERM=TAG") for text in maps):
+        if name == "total":
+            total = (tag, *total)
+        elif name in terms:
+            tags[name] = (tag, *tags.get(name, ()))
+        else:
+            raise UsageError(
+                f"--map: no formula has a term called {name!r}",
+                expected=", ".join(["total", *sorted(terms)]),
+                hint=did_you_mean(name, ["total", *terms]),
+            )
+    declared: Mapping[str, str] = {
+        **dict(_pair(text, "--aggregate", "TAG=KIND") for text in aggregates),
+        **{k: v for k, v in spec.aggregates.items() if k not in _keys(aggregates)},
+    }
+    if dtype is not None and dtype not in FORMATS:
+        raise UsageError(f"--dtype: {dtype!r} is no dtype", expected=", ".join(FORMATS))
+    return replace(spec, tags=tags, total=total, aggregates=declared, dtype=dtype or spec.dtype)
+
+
+def _pair(text: str, option: str, form: str) -> tuple[str, str]:
+    name, equals, value = text.rpartition("=") if option == "--aggregate" else text.partition("=")
+    name, value = name.strip().strip("`"), value.strip().strip("`")
+    if not equals or not name or not value:
+        raise UsageError(f"{option} {text!r} is not of the form {form}", expected=form)
+    return name, value
+
+
+def _keys(aggregates: Sequence[str]) -> set[str]:
+    return {_pair(text, "--aggregate", "TAG=KIND")[0] for text in aggregates}

@@ -1,0 +1,240 @@
+"""The formula as a tree of frozen values, and what can be asked of it without a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+RESERVED = frozenset({"step", "epoch"})
+"""Names that mean the row's own step and epoch."""
+
+FUNCTIONS = frozenset({"min", "max", "abs", "exp", "log", "sqrt", "where", "sum"})
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A literal; `value` is exactly what its decimal text says."""
+
+    value: Fraction
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A term, a parameter, a weight that is logged, or `step` and `epoch`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """sum(`glob`, `!excluded`): all tags of a log that match; resolved once the log is known."""
+
+    globs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Addends, two or more."""
+
+    addends: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Factors, two or more."""
+
+    factors: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quotient:
+    """numerator / denominator."""
+
+    numerator: Expr
+    denominator: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Negation:
+    """-operand."""
+
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """base ** exponent, the exponent a number."""
+
+    base: Expr
+    exponent: Number
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """min, max, abs, exp, log or sqrt of its arguments."""
+
+    function: str
+    arguments: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """left OP right, only as the condition of a `Where`; OP is one of < <= > >= == !=."""
+
+    operator: str
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """where(condition, chosen, otherwise)."""
+
+    condition: Comparison
+    chosen: Expr
+    otherwise: Expr
+
+
+Expr = (
+    Number | Name | Family | Sum | Product | Quotient | Negation | Power | Call | Comparison | Where
+)
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """The direct operands of a node, in reading order."""
+    match expr:
+        case Sum(parts) | Product(parts) | Call(_, parts):
+            return parts
+        case Quotient(left, right) | Comparison(_, left, right):
+            return (left, right)
+        case Negation(operand):
+            return (operand,)
+        case Power(base, exponent):
+            return (base, exponent)
+        case Where(condition, chosen, otherwise):
+            return (condition, chosen, otherwise)
+        case _:
+            return ()
+
+
+def walk(expr: Expr) -> Iterator[Expr]:
+    """Every node, a parent before its children."""
+    stack = [expr]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(reversed(children(node)))
+
+
+def names(expr: Expr) -> frozenset[str]:
+    """Every name in the formula: terms, parameters, `step` and `epoch`; not those of families."""
+    return frozenset(n.name for n in walk(expr) if isinstance(n, Name))
+
+
+def families(expr: Expr) -> tuple[Family, ...]:
+    """Every family in the formula, in reading order."""
+    return tuple(n for n in walk(expr) if isinstance(n, Family))
+
+
+def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """A new tree in which `change` has been applied to every node, children first."""
+
+    def go(node: Expr) -> Expr:
+        match node:
+            case Sum(parts):
+                node = Sum(tuple(map(go, parts)))
+            case Product(parts):
+                node = Product(tuple(map(go, parts)))
+            case Quotient(left, right):
+                node = Quotient(go(left), go(right))
+            case Negation(operand):
+                node = Negation(go(operand))
+            case Power(base, exponent):
+                node = Power(go(base), exponent)
+            case Call(function, parts):
+                node = Call(function, tuple(map(go, parts)))
+            case Comparison(operator, left, right):
+                node = Comparison(operator, go(left), go(right))
+            case Where(condition, chosen, otherwise):
+                tested = go(condition)
+                assert isinstance(tested, Comparison)
+                node = Where(tested, go(chosen), go(otherwise))
+            case _:
+                pass
+        return change(node)
+
+    return go(expr)
+
+
+def number(value: float | Fraction) -> Number:
+    """A literal of exactly that value; the shortest decimal that means a float is its text."""
+    if isinstance(value, Fraction):
+        return Number(value, repr(float(value)))
+    return Number(Fraction(repr(value)), repr(value))
+
+
+def substitute(expr: Expr, replacements: Mapping[str, Expr]) -> Expr:
+    """The formula with names replaced."""
+
+    def swap(node: Expr) -> Expr:
+        return replacements.get(node.name, node) if isinstance(node, Name) else node
+
+    return rebuild(expr, swap) if replacements else expr
+
+
+def expand_families(expr: Expr, members: Callable[[Family], tuple[str, ...]]) -> Expr:
+    """The formula with each family replaced by the sum of its members, 0 where it has none."""
+
+    def swap(node: Expr) -> Expr:
+        if not isinstance(node, Family):
+            return node
+        found = tuple(Name(tag) for tag in members(node))
+        return Sum(found) if len(found) > 1 else found[0] if found else number(Fraction(0))
+
+    return rebuild(expr, swap)
+
+
+def render(expr: Expr, parent: int = 0) -> str:
+    """Formula text that parses to the same tree."""
+    text, level = _rendered(expr)
+    return f"({text})" if level < parent else text
+
+
+def _rendered(expr: Expr) -> tuple[str, int]:
+    """(text, binding strength): 0 comparison, 1 sum, 2 product, 3 negation, 4 power, 5 atom."""
+    match expr:
+        case Number(value, text):
+            return text, 5 if value >= 0 else 3
+        case Name(name):
+            return render_name(name), 5
+        case Family(globs):
+            return f"sum({', '.join(f'`{g}`' for g in globs)})", 5
+        case Sum(addends):
+            text = render(addends[0], 1)
+            for addend in addends[1:]:
+                negated = isinstance(addend, Negation)
+                inner = addend.operand if isinstance(addend, Negation) else addend
+                text += f" {'-' if negated else '+'} {render(inner, 2)}"
+            return text, 1
+        case Product(factors):
+            return "*".join([render(factors[0], 2), *(render(f, 3) for f in factors[1:])]), 2
+        case Quotient(left, right):
+            return f"{render(left, 2)}/{render(right, 3)}", 2
+        case Negation(operand):
+            return f"-{render(operand, 3)}", 3
+        case Power(base, exponent):
+            return f"{render(base, 5)}**{render(exponent, 3)}", 4
+        case Call(function, arguments):
+            return f"{function}({', '.join(map(render, arguments))})", 5
+        case Comparison(operator, left, right):
+            return f"{render(left, 1)} {operator} {render(right, 1)}", 0
+        case Where(condition, chosen, otherwise):
+            return f"where({render(condition)}, {render(chosen)}, {render(otherwise)})", 5
+
+
+def render_name(name: str) -> str:
+    """A name as formulas write it: in backquotes unless it is a plain identifier."""
+    plain = name.isidentifier() and name.isascii() and name not in FUNCTIONS
+    return name if plain else f"`{name}`"

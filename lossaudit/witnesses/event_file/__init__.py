@@ -1,0 +1,1 @@
+"""TensorBoard event files from the bytes up: record framing, protobuf wire format, events."""

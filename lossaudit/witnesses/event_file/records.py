@@ -1,0 +1,124 @@
+"""Cuts a stream into its records, verifies every CRC, and finds its way past damage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from google_crc32c import value as crc32c
+
+from lossaudit.witnesses.event_file.framing import (
+    HEADER,
+    LONGEST_RECORD,
+    MASK_DELTA,
+    OVERHEAD,
+    read_length,
+)
+from lossaudit.witnesses.event_file.resync import Search
+from lossaudit.witnesses.event_file.window import Window
+
+# Headers of records up to 4 KiB are kept, to be checked once only.
+_MOST_KNOWN, _LONGEST_KNOWN = 1 << 12, 1 << 12
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A stretch that holds no readable record.
+
+    Attributes:
+        position: byte offset at which it begins.
+        message: what is wrong there.
+        partial_tail: the content ends inside what is so far a good record.
+    """
+
+    position: int
+    message: str
+    partial_tail: bool = False
+
+
+def read_records(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes] | Unreadable]:
+    """Yield (byte offset, payload) for every good record, `Unreadable` for every stretch without.
+
+    After damage, reading goes on at the record's end if another record begins there, else at the
+    next offset at which a header and its payload are both right. No more than two blocks and one
+    record are held, and nothing that the content does not have.
+    """
+    window = Window(blocks)
+    search = Search(window)
+    lengths: dict[bytes, int] = {}
+    at = 0
+    while True:
+        content = window.content
+        length = lengths.get(content[at : at + HEADER])
+        if length is not None:
+            end = at + length + OVERHEAD
+            payload = content[at + HEADER : end - 4]
+            crc = crc32c(payload)
+            masked = ((crc >> 15 | crc << 17) + MASK_DELTA) & 0xFFFFFFFF
+            if content[end - 4 : end] == masked.to_bytes(4, "little"):
+                yield window.base + at, payload
+                at = end
+                continue
+        # A header not seen before, the end of what is held, or damage.
+        position = window.base + at
+        header = window.bytes_at(position, HEADER)
+        if not header:
+            return
+        length = read_length(header)
+        if length is None or not search.is_good(position, length):
+            unreadable, position = _pass_damage(window, search, position)
+            yield unreadable
+        elif length <= _LONGEST_KNOWN:
+            if len(lengths) >= _MOST_KNOWN:
+                lengths.clear()
+            lengths[header] = length
+        else:
+            yield position, window.bytes_at(position, HEADER + length)[HEADER:]
+            position += length + OVERHEAD
+        at = window.hold(position, 0)
+
+
+def _pass_damage(window: Window, search: Search, position: int) -> tuple[Unreadable, int]:
+    """What is wrong at an offset where no good record lies, and where reading goes on."""
+    header = window.bytes_at(position, HEADER)
+    if len(header) < HEADER:
+        message = f"the file ends {len(header)} bytes into a record's header of {HEADER} bytes"
+        return Unreadable(position, message, _may_be_header(header)), position + len(header)
+    length = read_length(header)
+    if length is None:
+        wrong = "zeros" if header == bytes(HEADER) else repr(header)
+        return _seek(window, search, position, f"{wrong} where a record's header should be")
+    if length > LONGEST_RECORD:
+        message = f"a record announces {length:,} bytes; at most {LONGEST_RECORD:,} are read"
+        return _seek(window, search, position, message)
+    size = length + OVERHEAD
+    record = window.bytes_at(position, size)
+    if len(record) < size:
+        message = f"the file ends after {len(record):,} of a record's {size:,} bytes"
+        return _seek(window, search, position, message, partial_tail=True)
+    message = f"a record of {length:,} bytes whose data does not have the CRC stored with it"
+    if length == 0:
+        message = "a record of 0 bytes, which is no event"
+    behind = window.bytes_at(position, size + HEADER)[size:]
+    if len(behind) < HEADER or read_length(behind) is not None:
+        return Unreadable(position, message), position + size
+    return _seek(window, search, position, message)
+
+
+def _may_be_header(start: bytes) -> bool:
+    """Whether fewer than 12 bytes can begin a record's header: lengths are small, but not 0."""
+    return not any(start[4:8]) and (len(start) < 4 or any(start[:4]))
+
+
+def _seek(
+    window: Window, search: Search, position: int, message: str, partial_tail: bool = False
+) -> tuple[Unreadable, int]:
+    """Look for the next good record behind `position`; damage reaches up to it, or to the end."""
+    found = search.next_record(position + 1)
+    if found is not None:
+        message = f"{message}; {found - position:,} bytes are passed over"
+        return Unreadable(position, message), found
+    end = window.base + len(window.content)
+    if not partial_tail:
+        message = f"{message}; nothing can be read in the {end - position:,} bytes up to the end"
+    return Unreadable(position, message, partial_tail), end

@@ -1,0 +1,91 @@
+"""Training text: progress bars, `logging` lines, loguru, dict prints, anything with `name: number`.
+
+What counts as a name and a number is stated in `lossaudit.witnesses.text.pairs`. A line with at
+least one pair is a record; others are passed over. The redraws of a progress bar (ended by CR) are
+a record each; their position is that of the line (ended by LF) in which they stand, or, in a file
+without any LF, the number of the redraw, counted from 1 as if CR ended lines. Terminal colours are
+removed. Of a tag that comes twice in a line the first number is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lossaudit.model.table import Damage, Table
+from lossaudit.witnesses.columns import TableBuilder
+from lossaudit.witnesses.lines import line_blocks, utf8_head
+from lossaudit.witnesses.reader import Reader, ReadOptions
+from lossaudit.witnesses.stream import LogStream
+from lossaudit.witnesses.text.bulk import BlockReader
+from lossaudit.witnesses.text.pairs import find_pairs
+from lossaudit.witnesses.text.pattern import read_pattern
+from lossaudit.witnesses.text.tags import TagBook, read_line
+
+_ESCAPE = re.compile(rb"\x1b\[[0-9;?]*+[A-Za-z]")
+_JSON_START = re.compile(rb'\s*+(?:\{\s*+(?:"|\}|\Z)|\[\s*+(?:\{|\Z))')
+
+
+def _sniff(head: bytes, name: str) -> int:
+    """20 for one line with a pair, up to 60 where all have one; 0 for JSON and binary content."""
+    head = utf8_head(head)
+    if b"\0" in head or _JSON_START.match(head):
+        return 0
+    lines = [line for line in re.split(rb"[\r\n]", _ESCAPE.sub(b"", head)) if line.strip()]
+    found = sum(1 for line in lines if find_pairs(line))
+    return 20 + 40 * found // len(lines) if found else 0
+
+
+def _read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
+    if options.pattern is not None:
+        yield from read_pattern(stream, options.pattern)
+        return
+    book = TagBook(stream.name)
+    blocks = BlockReader(stream.name, book)
+    for item in line_blocks(stream):
+        if isinstance(item, Damage):
+            yield item
+            continue
+        line, block = item
+        single = line == 1 and b"\n" not in block  # such a block is the whole file
+        if b"\x1b" in block:
+            block = _ESCAPE.sub(b"", block)
+        cut = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
+        if cut:
+            table = blocks.read(block[:cut], line, count_segments=single)
+            if table.records:
+                yield table
+        if cut < len(block):
+            last = line + block.count(b"\r" if single else b"\n")
+            yield from _read_tail(block[cut:], block[:cut].endswith(b"\r"), book, stream.name, last)
+        yield from book.damage()
+
+
+def _read_tail(
+    text: bytes, redrawn: bool, book: TagBook, source: str, number: int
+) -> Iterator[Table | Damage]:
+    """The last line of a file that ends without a line end; its last number may be cut short."""
+    complete = redrawn and text.rstrip()[-1:] in (b"]", b"}", b")")
+    pairs = find_pairs(text)
+    if not pairs:
+        return
+    kept = text if complete else text[: pairs[-1].start]
+    builder = TableBuilder()
+    numbers = read_line(kept, book, number)
+    if numbers:
+        builder.begin(number)
+        for tag, value, decimals in numbers:
+            builder.add(book.names[tag], value, decimals)
+        yield builder.build(source)
+    if not complete:
+        name = pairs[-1].tag.decode(errors="replace")
+        message = f"the last line has no end, so {name[:80]!r} may be cut and is left out"
+        yield Damage(message, source, number, partial_tail=True)
+
+
+TEXT = Reader(
+    name="text",
+    summary="any text with `name: number` or `name=number`: tqdm, logging, loguru, dict prints",
+    sniff=_sniff,
+    read=_read,
+)

@@ -1,0 +1,131 @@
+"""The grammar of one line of training text: where its names and its numbers stand.
+
+A pair is `name: number` or `name=number`. The name is what stands after the previous pair or
+separator (`, ; | [ ] { } < > # : =`, a tab, two spaces, ` - `, a parenthesis, a block of a progress
+bar), without quotes and without a number that leads it; one group in parentheses may end it, as in
+`acc (top1)`. It needs a letter. Kept besides:
+
+* `loss: 1.2 (1.4)` is two pairs: `loss` and `loss (mean)`, as torchvision's MetricLogger prints;
+* `Step 100/500000`, `[Epoch 3]`: counters need no separator, but must be called `epoch`, `step`,
+  `iter`, `iteration`, `itr`, `batch`, `episode` or `update`, in any case; `/500000` is dropped;
+* a unit that follows is dropped: `1491Mb`, `0.5s`, `95.3%`, `31.2 ms`;
+* `tensor(0.5`, `np.float32(0.5`, `'0.5'` and `[0.5]` are their number.
+
+No pair: `10%|` of a progress bar and its speed, clock times and durations (`1:54:27`, `1 day`),
+dates, versions and addresses (`1.2.3`), and `file.py:12` or `module:function:12`.
+
+Every decision here depends only on a line's *shape*, in which a run of digits counts as one digit
+(see `lossaudit.witnesses.text.shapes`); keep it so. Every pattern is linear: its repeats are
+possessive, and no attempt to match reads past the next `:` or `=`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_COUNTERS = rb"epoch|step|iteration|iter|itr|batch|episode|update"
+_NUMBER = rb"""[-+]?(?: (?: \d++(?:\.\d++)?+ | \.\d++ )(?:[eE][-+]?\d++)?+
+                      | (?i:nan|inf(?:inity)?+)(?![\w%/]) )"""
+_PAIR = re.compile(
+    rb"""
+    (?: [:=](?P<gap>[ \t]*+)
+        (?: ['"] | tensor\( | np\.float\d++\( | (?P<list>\[)[ ]*+ )?+
+      | (?<![\w\x80-\xff./-])(?P<counter>(?i:%(counters)s))(?=[ \[(\#])
+        [ ]*+\#*+[\[(]?+[ ]*+ )
+    (?P<number>%(number)s)
+    (?: (?P<total>/\d++(?:\.\d++)?+)
+      | %%(?!\||[ ]++-?\d++/\d++[ ]\[)
+      | (?:[A-Za-z]++|\xc2\xb5s)(?:/[A-Za-z]++)?+
+      | [ ](?:ms|s|sec|MB|GB|MiB|GiB)(?![\w/]) )?+
+    (?(list)[ ]*+\])
+    (?= [\s,;|()\]}'"<>] | \Z | :(?:\s|\Z) | \.(?![\w.]) )
+    (?!\ days?\b)
+    """.replace(b"%(counters)s", _COUNTERS)
+    .replace(b"%(number)s", _NUMBER)
+    .replace(b"%%", b"%"),
+    re.VERBOSE,
+)
+_MEAN = re.compile(rb"[ ]*+\([ ]*+(" + _NUMBER + rb")[ ]*+\)", re.VERBOSE)
+_SEPARATOR = re.compile(
+    rb"[,;|\[\]{}:=<>#\x00-\x1f] | [ ][ ] | [ ]-[ ] | \xe2\x96[\x80-\x9f]?", re.VERBOSE
+)
+_LEADING = re.compile(rb"(?:[-+\d.:/%]++[ ]++)*+[-*.>)\s'\"`]*+")
+_LETTER = re.compile(rb"[A-Za-z\x80-\xff]")
+_WORD_END = re.compile(rb"[\w\x80-\xff]")
+_SOURCE_LINE = re.compile(rb"(?:\.py|:[\w<>.]++)\Z")
+
+MEAN = b" (mean)"
+
+
+class Pair(NamedTuple):
+    """A name and a number in a line.
+
+    Attributes:
+        tag: the name, with ` (mean)` after it for the number in parentheses.
+        name: offset of the name.
+        start: offset of the number.
+        end: offset after the number, its unit left out.
+    """
+
+    tag: bytes
+    name: int
+    start: int
+    end: int
+
+
+def find_pairs(line: bytes) -> list[Pair]:
+    """All pairs of a line, from left to right; a name may come twice.
+
+    Example:
+        >>> [p.tag for p in find_pairs(b"Step 100/500, Mel Loss: 0.18, loss: 1.2 (1.4)")]
+        [b'Step', b'Mel Loss', b'loss', b'loss (mean)']
+    """
+    pairs: list[Pair] = []
+    done = 0
+    for match in _PAIR.finditer(line):
+        start, end = match.span("number")
+        if (word := match["counter"]) is not None:
+            pairs.append(Pair(word, match.start("counter"), start, end))
+            done = match.end()
+            continue
+        before = line[done : match.start()]
+        tight = not match["gap"] and line[match.start()] == 0x3A
+        name, offset = _name(before)
+        if name and not (tight and _is_place(before, match)):
+            pairs.append(Pair(name, done + offset, start, end))
+            if match["total"] is None and (mean := _MEAN.match(line, match.end())):
+                pairs.append(Pair(name + MEAN, done + offset, *mean.span(1)))
+        done = match.end()
+    return pairs
+
+
+def _name(before: bytes) -> tuple[bytes, int]:
+    """The name that ends a stretch of text, and its offset there; empty if there is none."""
+    last = _SEPARATOR.split(before)[-1].rstrip(b" '\"`*")
+    name = last[_group_start(last) :]
+    lead = _LEADING.match(name)
+    name = name[lead.end() :] if lead else name
+    if name.startswith(b"/") or not _LETTER.search(name):
+        return b"", 0
+    return name, before.rfind(name)
+
+
+def _group_start(text: bytes) -> int:
+    """Where the name begins after parentheses; `acc (top1)` keeps its own."""
+    limit = len(text)
+    if text.endswith(b")"):
+        opening = text.rfind(b"(")
+        if opening > 0 and text.find(b")", opening) == limit - 1:
+            before = text[:opening].rstrip()
+            if before and before[-1:] not in b"()":
+                limit = opening
+    return max(text.rfind(b"(", 0, limit), text.rfind(b")", 0, limit)) + 1
+
+
+def _is_place(before: bytes, match: re.Match[bytes]) -> bool:
+    """Whether `before:12` is a clock time or a line of source code, not a value."""
+    word = before.rstrip(b"0123456789")
+    if len(word) < len(before) and not _WORD_END.search(word[-1:]):
+        return True
+    return match["number"].isdigit() and _SOURCE_LINE.search(before) is not None

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from samples import EMPTY, FAIL, HOSTILE_RESULT, SAMPLES
+
+from lossaudit.model.finding import Finding, Severity
+from lossaudit.model.report import Page
+from lossaudit.reports.concise import REPORT
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_looks_as_before(name: str, golden: Callable[[str, str], None]) -> None:
+    text = REPORT.render(SAMPLES[name], Page())
+    golden(f"reports/concise/{name}.expected", text)
+
+
+def test_one_line_per_finding_then_the_verdict() -> None:
+    lines = REPORT.render(HOSTILE_RESULT, Page()).splitlines()
+    assert len(lines) == len(HOSTILE_RESULT.findings) + 1
+    assert lines[-1].startswith("FAIL ")
+
+
+def test_order_is_check_then_step_then_witness() -> None:
+    keys = [
+        ("b", None, "w"),
+        ("a", None, "z"),
+        ("a", (9, 9), "w"),
+        ("a", (2, 9), "x"),
+        ("a", (2, 9), "w"),
+    ]
+    findings = tuple(Finding(c, Severity.NOTE, "m", s, witness=w) for c, s, w in keys)
+    expected = ["w: note a: m", "x: note a: m", "w: note a: m", "z: note a: m", "w: note b: m"]
+    for order in (findings, findings[::-1]):
+        lines = REPORT.render(replace(EMPTY, findings=order), Page()).splitlines()
+        assert lines[:-1] == expected
+
+
+def test_page_changes_nothing() -> None:
+    assert REPORT.render(FAIL, Page(20, colour=True)) == REPORT.render(FAIL, Page())

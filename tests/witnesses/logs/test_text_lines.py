@@ -1,0 +1,511 @@
+"""The text reader: real logs, real writers, and the bulk path against the general one."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lossaudit.errors import UsageError
+from lossaudit.model.table import Damage, Table, concatenate
+from lossaudit.witnesses.columns import TableBuilder, count_decimals
+from lossaudit.witnesses.logs.text_lines import TEXT
+from lossaudit.witnesses.reader import ReadOptions
+from lossaudit.witnesses.stream import LogStream
+from lossaudit.witnesses.text import bulk
+from lossaudit.witnesses.text.numbers import DigitRuns, NumberRuns, parse_runs
+from lossaudit.witnesses.text.pairs import find_pairs
+from lossaudit.witnesses.text.shapes import fold
+from lossaudit.witnesses.text.tags import TagBook, read_line
+
+ROOT = Path(__file__).parents[3]
+CASES = sorted((ROOT / "fixtures/logs/text_lines").glob("*/log.txt"))
+REAL_LOGS = Path(os.environ.get("LOSSAUDIT_REAL_LOGS", ROOT / "../shared/real-logs"))
+YOLOX, FASTSPEECH = "yolox-plate/train_log.txt", "fastspeech2-prune/log.txt"
+
+Numbers = dict[str, list[tuple[int, str]]]
+
+
+# Reading ------------------------------------------------------------------------------------------
+
+
+def read(content: bytes, pattern: str | None = None) -> tuple[Table | None, list[Damage]]:
+    stream = LogStream("run.log", io.BytesIO(content))
+    items = list(TEXT.read(stream, ReadOptions(pattern=pattern)))
+    tables = [item for item in items if isinstance(item, Table)]
+    damage = [item for item in items if isinstance(item, Damage)]
+    return (concatenate(tables) if tables else None), damage
+
+
+def read_whole(content: bytes) -> Table:
+    table, damage = read(content)
+    assert table is not None
+    assert not damage
+    return table
+
+
+def numbers_of(table: Table | None) -> Numbers:
+    """{tag: [(position, the float's exact text)]}."""
+    if table is None:
+        return {}
+    return {
+        tag: [
+            (int(table.positions[r]), repr(v))
+            for r, v in zip(c.records, c.values.tolist(), strict=True)
+        ]
+        for tag, c in table.columns.items()
+    }
+
+
+def values(table: Table, tag: str) -> list[float]:
+    return table.columns[tag].values.tolist()
+
+
+def general(content: bytes) -> tuple[Numbers, dict[str, tuple[int, int] | None]]:
+    """What the general path alone reads: the oracle."""
+    book, builder = TagBook("run.log"), TableBuilder()
+    for number, line in enumerate(content.split(b"\n"), 1):
+        for text in line.split(b"\r"):
+            found = read_line(text, book, number)
+            if found:
+                builder.begin(number)
+            for tag, value, decimals in found:
+                builder.add(book.names[tag], value, decimals)
+    table = builder.build("run.log")
+    return numbers_of(table), {tag: c.decimals for tag, c in table.columns.items()}
+
+
+def assert_paths_agree(content: bytes) -> None:
+    book = TagBook("run.log")
+    bulk_table = bulk.BlockReader("run.log", book).read(content + b"\n", 1)
+    expected, decimals = general(content + b"\n")
+    assert numbers_of(bulk_table) == expected
+    assert {tag: c.decimals for tag, c in bulk_table.columns.items()} == decimals
+
+
+def real_log(path: str) -> bytes:
+    if not REAL_LOGS.is_dir():
+        pytest.skip(f"no real logs at {REAL_LOGS}")
+    return (REAL_LOGS / path).read_bytes()
+
+
+def tags(line: str) -> dict[str, str]:
+    raw = line.encode()
+    return {p.tag.decode(): raw[p.start : p.end].decode() for p in find_pairs(raw)}
+
+
+# Real logs ----------------------------------------------------------------------------------------
+
+
+def test_yolox_has_1240_records_whose_terms_sum_to_the_total() -> None:
+    table = read_whole(real_log(YOLOX))
+    names = ("total_loss", "iou_loss", "l1_loss", "conf_loss", "cls_loss")
+    columns = [table.columns[name] for name in names]
+    assert [len(c.values) for c in columns] == [1240] * 5
+    assert all((c.records == columns[0].records).all() for c in columns)
+    assert all(c.decimals == (1, 1) for c in columns)
+    residual = columns[0].values - sum(c.values for c in columns[1:])
+    assert np.abs(residual).max() <= 0.2500001
+    assert table.positions[columns[0].records[0]] == 2269
+    assert values(table, "lr")[:2] == [7.073e-06, 2.829e-05]
+    assert values(table, "epoch")[-1] == 300
+
+
+def test_yolox_has_no_column_of_a_clock_or_a_source_line() -> None:
+    columns = read_whole(real_log(YOLOX)).columns
+    wrong = [t for t in columns if re.search(r"ETA|after_iter|trainer|2021|^\d", t)]
+    assert not wrong
+
+
+def test_fastspeech_has_5000_records_with_exactly_its_columns() -> None:
+    table = read_whole(real_log(FASTSPEECH))
+    losses = ("Total", "Mel", "Mel PostNet", "Pitch", "Energy", "Duration")
+    assert set(table.columns) == {"Step", *(f"{name} Loss" for name in losses)}
+    assert {len(c.values) for c in table.columns.values()} == {5000}
+    assert values(table, "Step") == list(range(100, 500_001, 100))
+    assert table.columns["Total Loss"].decimals == (4, 4)
+    assert table.positions.tolist() == list(range(1, 5001))
+    assert values(table, "Mel PostNet Loss")[-1] == 0.5909
+
+
+@pytest.mark.parametrize("path", [YOLOX, FASTSPEECH, "gailppo/log.txt"])
+def test_both_paths_agree_on_real_logs(path: str) -> None:
+    assert_paths_agree(real_log(path).rstrip(b"\n"))
+
+
+# Writers ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda p: p.parent.name)
+def test_fixture_holds_exactly_the_numbers_that_were_logged(path: Path) -> None:
+    truth = json.loads((path.parent / "truth.json").read_text())
+    table = read_whole(path.read_bytes())
+    assert {t: [text for _, text in n] for t, n in numbers_of(table).items()} == truth
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda p: p.parent.name)
+def test_both_paths_agree_on_fixtures(path: Path) -> None:
+    assert_paths_agree(path.read_bytes())
+
+
+def test_fixtures_are_found() -> None:
+    assert len(CASES) == 6
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            "loss: 1.2345 (1.4567)  time: 0.5s",
+            {"loss": "1.2345", "loss (mean)": "1.4567", "time": "0.5"},
+        ),
+        ("Epoch [1/5], Step [100/600], Loss: 2.2", {"Epoch": "1", "Step": "100", "Loss": "2.2"}),
+        ("[Epoch 3][ 12/100] loss: 3", {"Epoch": "3", "loss": "3"}),
+        ("Epoch 2:  10%|█ | 4/40 [00:03<00:27, 1.9it/s, v_num=0]", {"Epoch": "2", "v_num": "0"}),
+        ("loss: 0.5000:  10%|#1  | 4/40 [00:03<00:27, 1.9it/s]", {"loss": "0.5000"}),
+        ("Steps:  10% 4/40 [00:03<00:27,  1.9s/it, loss=-1e-3]", {"loss": "-1e-3"}),
+        ("acc (top1): 95.3%, acc(top5)=7", {"acc (top1)": "95.3", "acc(top5)": "7"}),
+        (
+            "{'a': nan, 'b': -inf, 'c': '0.5', \"d\": NaN}",
+            {"a": "nan", "b": "-inf", "c": "0.5", "d": "NaN"},
+        ),
+        ("loss: tensor(0.5000, grad_fn=<AddBackward0>)", {"loss": "0.5000"}),
+        ("INFO:root:loss: .3; lr=5. done", {"loss": ".3", "lr": "5"}),
+        ("loss = 0.5 acc = 0.9", {"loss": "0.5", "acc": "0.9"}),
+        (
+            "损失: 3, decode.loss_ce: 1, train/loss=2",
+            {"损失": "3", "decode.loss_ce": "1", "train/loss": "2"},
+        ),
+        ("5/9 [===>..] - 1s 5ms/step - loss: 0.5 - val: 1", {"loss": "0.5", "val": "1"}),
+        ("lr: [1e-3], pair: [0.5, 0.6]", {"lr": "1e-3"}),
+        (
+            "Average forward time: 31.24 ms, NMS time: 1491Mb",
+            {"Average forward time": "31.24", "NMS time": "1491"},
+        ),
+    ],
+)
+def test_line_has_exactly_these_pairs(line: str, expected: dict[str, str]) -> None:
+    assert tags(line) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2021-09-03 19:05:28.330",
+        "ETA: 1:54:27",
+        "eta: 1 day, 4:00:00",
+        "at 19:05 it began",
+        "time: 2021-09-03T19:05:28Z",
+        "version: 1.2.3",
+        "date: 2024-01-01",
+        "yolox.core.trainer:after_iter:246 - text",
+        "train.py:12 saved",
+        "Steps:  10%|█         | 40/400 [00:03<00:27, 12.9it/s]",
+        "x >= 5, y == 6",
+        "level: info, name: None",
+        "1: 2, 3=4",
+    ],
+)
+def test_line_has_no_pair(line: str) -> None:
+    assert tags(line) == {}
+
+
+def test_first_of_two_equal_tags_is_kept() -> None:
+    assert values(read_whole(b"loss: 1, loss: 2\n"), "loss") == [1.0]
+
+
+def test_colours_are_removed() -> None:
+    table = read_whole(b"\x1b[32mlo\x1b[1mss\x1b[0m: \x1b[1m0.25\x1b[0m\n")
+    assert values(table, "loss") == [0.25]
+
+
+# Positions and encodings --------------------------------------------------------------------------
+
+
+def test_redraws_share_their_line() -> None:
+    table = read_whole(b"start\r\nbar: x\ra=1\ra=2\n\nb=3\r\n")
+    assert table.positions.tolist() == [2, 2, 4]
+    assert table.unit == "line"
+
+
+def test_redraws_are_counted_in_a_file_without_line_feed() -> None:
+    table = read_whole(b"\rx [a=1]\rx\rx [a=2]")
+    assert table.positions.tolist() == [2, 4]
+
+
+def test_lines_count_across_blocks() -> None:
+    content = b"".join(b"step: %d, loss: %d.5\n" % (k, k % 7) for k in range(120_000))
+    table = read_whole(content)
+    assert table.positions.tolist() == list(range(1, 120_001))
+    assert values(table, "step") == list(range(120_000))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_byte_order_marks_are_read(encoding: str) -> None:
+    assert values(read_whole("损失: 1.5\n".encode(encoding)), "损失") == [1.5]
+
+
+def test_invalid_utf8_is_replaced_in_tags() -> None:
+    assert values(read_whole(b"lo\xffss: 1\n"), "lo\ufffdss") == [1.0]
+
+
+def test_nul_bytes_pass() -> None:
+    assert values(read_whole(b"\0\0loss: 1\n"), "loss") == [1.0]
+
+
+# Damage -------------------------------------------------------------------------------------------
+
+
+def test_last_value_of_an_unended_line_is_left_out() -> None:
+    table, damage = read(b"a: 1, b: 2\na: 3, b: 4.0")
+    assert numbers_of(table) == {"a": [(1, "1.0"), (2, "3.0")], "b": [(1, "2.0")]}
+    message = "the last line has no end, so 'b' may be cut and is left out"
+    assert damage == [Damage(message, "run.log", 2, partial_tail=True)]
+
+
+def test_only_value_of_an_unended_line_leaves_no_record() -> None:
+    table, damage = read(b"a: 1\na: 3")
+    assert table is not None
+    assert table.records == 1
+    assert damage[0].partial_tail
+
+
+@pytest.mark.parametrize("end", [b"]", b"}", b")", b"]   "])
+def test_closed_redraw_is_complete(end: bytes) -> None:
+    table, damage = read(b"x [a=1]\rx [a=2" + end)
+    assert table is not None
+    assert values(table, "a") == [1.0, 2.0]
+    assert not damage
+
+
+def test_cut_redraw_is_not_complete() -> None:
+    table, damage = read(b"x [a=1]\rx [a=2")
+    assert table is not None
+    assert values(table, "a") == [1.0]
+    assert [d.position for d in damage] == [2]
+
+
+def test_long_tags_are_dropped_with_one_damage() -> None:
+    table, damage = read(b"".join(b"%s%d: 1, ok: 2\n" % (b"x" * 200, k) for k in range(30)))
+    assert table is not None
+    assert list(table.columns) == ["ok"]
+    assert len(damage) == 1
+    assert damage[0].position == 1
+
+
+def test_more_than_10000_tags_are_dropped_with_one_damage() -> None:
+    table, damage = read(b"".join(b"tag%d: 1\n" % k for k in range(10_500)))
+    assert table is not None
+    assert len(table.columns) == table.records == 10_000
+    assert [d.position for d in damage] == [10_001]
+
+
+def test_overlong_line_is_damage_and_the_rest_is_kept() -> None:
+    table, damage = read(b"a: 1\n" + b"x" * (17 << 20) + b"\na: 2\n")
+    assert table is not None
+    assert values(table, "a") == [1.0, 2.0]
+    assert table.positions.tolist() == [1, 3]
+    assert len(damage) == 1
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(b"1", b":", b": 1", b":1.", b"step ", b"a(", b"a(b)", b" ", b"1 ", b"'"),
+        b"=a",
+        b"- ",
+        b"(1",
+    ],
+)
+def test_hostile_repeats_are_read_in_linear_time(piece: bytes) -> None:
+    content = piece * (400_000 // len(piece)) + b" x: 1\n"
+    begin = time.process_time()
+    read(content)
+    assert time.process_time() - begin < 5
+
+
+# Both paths ---------------------------------------------------------------------------------------
+
+PIECES = st.sampled_from(
+    [
+        *(b"loss", b"Mel Loss", b"l1", b"l2_d0.x", b"Step ", b"Epoch [", b"tensor(", b"a.py:"),
+        *(b": ", b":", b"=", b" = ", b", ", b"  ", b" ", b"   ", b" - ", b"|", b"[", b"]", b"("),
+        *(b")", b"{'", b"': ", b"'", b'"', b"\t", b"\r", b"\0", b"-", b".", b"\xff", b"##", b"#"),
+        *(b"0", b"7", b"12", b"0.5", b"-0.25", b"-3", b"+1.", b".5", b"1e-05", b"-1.5E+20"),
+        *(b"nan", b"-inf", b"123456789.12345678901", b"0.000000001234", b"1e400"),
+        *(b"1e-9999999999", b"%", b"%|", b"s", b"Mb", b"it/s", b" day", b"/40", b"1:54:27"),
+        *("█".encode(), "██▏".encode(), b"\xe2\x96", b"\xe2", b"2021-09-03 19:05:28,330"),
+    ]
+)
+TEMPLATES = st.lists(PIECES, max_size=14).map(b"".join)
+
+
+def redraws(template: bytes, seed: int, count: int) -> Iterator[bytes]:
+    """Lines of about one shape: other digits, longer runs of spaces, signs."""
+    random = np.random.default_rng(seed)
+    for _ in range(count):
+        line = re.sub(rb"\d+", lambda m: b"%d" % random.integers(10 ** len(m[0][:17])), template)
+        if random.integers(4) == 0:
+            line = line.replace(b"   ", b" " * int(random.integers(3, 9)))
+        if random.integers(4) == 0:
+            line = re.sub(rb"(?<=[ =:(\[,'])-?(?=\d)", b"-", line)
+        yield line
+
+
+@given(st.lists(TEMPLATES, max_size=4), st.integers(0, 1000))
+@example([b"l1: 5, -3 a7b(-2): 0.5"], 1)
+@example([b"a   b   2: 1.5e-05 (3)"], 2)
+@settings(max_examples=300, deadline=None)
+def test_both_paths_agree_on_lines_of_common_shapes(templates: list[bytes], seed: int) -> None:
+    lines = [line for t in templates for line in redraws(t, seed, 3 * bulk.COMMON)]
+    assert_paths_agree(b"\n".join(lines))
+
+
+def test_common_shapes_go_through_the_bulk_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("the general path was used")
+
+    monkeypatch.setattr(bulk, "read_line", refuse)
+    assert values(read_whole(b"l1: 0.5 (3)\n" * 50), "l1 (mean)") == [3.0] * 50
+
+
+def test_digits_inside_names_are_told_apart_in_bulk() -> None:
+    content = b"".join(b"l%d: %d, x: 1\n" % (k % 3, k) for k in range(60))
+    assert_paths_agree(content)
+    assert set(read_whole(content).columns) == {"l0", "l1", "l2", "x"}
+
+
+@given(st.binary(max_size=400), st.binary(max_size=30))
+@settings(max_examples=300, deadline=None)
+def test_arbitrary_bytes_never_raise(content: bytes, repeated: bytes) -> None:
+    read(content + (repeated + b"1") * 20)
+    TEXT.sniff(content, "x")
+    assert_paths_agree(b"\n".join([content, *[repeated] * 10]))
+
+
+NUMBER_TEXT = st.from_regex(r"\A-?[0-9]{1,12}(\.[0-9]{1,20})?(e[-+]?[0-9]{1,4})?\Z")
+
+
+@given(st.lists(NUMBER_TEXT, min_size=1, max_size=20))
+@example(["-0", "0.1", "99999999.9999999", "1e22", "1e23", "123456789012", "5e-324", "1.5e3"])
+@settings(max_examples=300, deadline=None)
+def test_parse_runs_equals_float_bit_for_bit(texts: list[str]) -> None:
+    runs = fold("".join(f"{t}\n" for t in texts).encode()).runs
+    parts, at = [], 0
+    for text in texts:
+        fraction, exponent = "." in text, "e" in text
+        parts.append(
+            (at, at + 1 if fraction else -1, at + 1 + fraction if exponent else -1, "e-" in text)
+        )
+        at += 1 + fraction + exponent
+    columns = np.array(parts, np.int64).T
+    assert isinstance(runs, DigitRuns)
+    got, decimals = parse_runs(runs, NumberRuns(*columns))
+    assert [repr(v) for v in got.tolist()] == [repr(float(t)) for t in texts]
+    assert decimals.tolist() == [count_decimals(t) for t in texts]
+
+
+# Decimals -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [2, 50])
+def test_decimals_count_trailing_zeros_and_exponents(count: int) -> None:
+    table = read_whole(
+        b"a: 1.50, b: 1e-3, c: 12, d: nan\na: 2.5, b: 1.5e-3, c: 3, d: nan\n" * count
+    )
+    decimals = {tag: c.decimals for tag, c in table.columns.items()}
+    assert decimals == {"a": (1, 2), "b": (3, 4), "c": (0, 0), "d": None}
+
+
+# The user's pattern -------------------------------------------------------------------------------
+
+
+def test_pattern_names_the_tags() -> None:
+    pattern = r"at (?P<global_step>\d+) got (?P<loss>\S+)(?: or (?P<other>\S+))?"
+    table, damage = read(b"x\nat 5 got 1.50\rat 6 got nan or 2\nat 7 got none\n", pattern)
+    assert numbers_of(table) == {
+        "global_step": [(2, "5.0"), (2, "6.0"), (3, "7.0")],
+        "loss": [(2, "1.5"), (2, "nan")],
+        "other": [(2, "2.0")],
+    }
+    assert not damage
+    assert table is not None
+    assert table.columns["loss"].decimals == (2, 2)
+
+
+def test_pattern_counts_segments_in_a_file_without_line_feed() -> None:
+    table, _ = read(b"\ra=1\ra=2", r"a=(?P<a>\d)\z|a=(?P<b>\d)")
+    assert numbers_of(table) == {"a": [(2, "1.0"), (3, "2.0")]}
+
+
+def test_pattern_runs_in_linear_time() -> None:
+    begin = time.process_time()
+    read(b"a" * 50_000 + b"\n", r"(?P<x>(a+)+)b")
+    assert time.process_time() - begin < 5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        (r"(?=a)(?P<x>b)", r"--pattern '(?=a)(?P<x>b)', column 1: invalid perl operator: (?="),
+        (
+            r"(?P<x>b)[z-a]",
+            r"--pattern '(?P<x>b)[z-a]', column 10: invalid character class range: z-a",
+        ),
+        (r"loss (\d+)", r"--pattern 'loss (\\d+)', column 1: it has no named group"),
+    ],
+)
+def test_bad_pattern_is_a_usage_error(pattern: str, problem: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(b"a\n", pattern)
+    assert str(caught.value) == "\n".join(
+        [
+            problem,
+            "  expected: a regular expression in RE2 syntax with a named group per tag",
+            r"  try: --pattern 'step (?P<step>\d+) loss (?P<loss>\S+)'",
+        ]
+    )
+
+
+# Sniffing -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda p: p.parent.name)
+def test_fixtures_are_recognised(path: Path) -> None:
+    assert 20 <= TEXT.sniff(path.read_bytes(), "log.txt") <= 60
+
+
+@pytest.mark.parametrize("path", [YOLOX, FASTSPEECH])
+def test_real_logs_are_recognised(path: str) -> None:
+    assert 20 <= TEXT.sniff(real_log(path)[: 1 << 16], "log.txt") <= 60
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b'{"loss": 1.5, "step": 2}\n',
+        b'{}\n{"loss": 1.5}\n',
+        b'[\n {"loss": 1}]',
+        b"step,loss\n1,0.5\n2,0.4\n",
+        b"2021-09-03 19:05:28,0.5\n",
+        b"loss: 1\n\0\0\0",
+        b"Lorem ipsum\n",
+        b"---------\n| loss | 0.5 |\n---------\n",
+    ],
+)
+def test_other_content_is_not_text(head: bytes) -> None:
+    assert TEXT.sniff(head, "log.txt") == 0
+
+
+def test_utf16_is_recognised() -> None:
+    assert TEXT.sniff("loss: 1\n".encode("utf-16"), "log.txt") == 60
