@@ -1,9 +1,9 @@
 """START HERE. spec + logs -> evidence -> findings -> Result.
 
-    read_log      a file becomes a table, with its damage       witnesses/
-    examine       the table meets the spec: rows are decided    closure/
-    checks        each asks one question of the evidence        checks/
-    conclude      verdicts are combined, an exit code is chosen
+read_log      a file becomes a table, with its damage       witnesses/
+examine       the table meets the spec: rows are decided    closure/
+checks        each asks one question of the evidence        checks/
+conclude      verdicts are combined, an exit code is chosen
 """
 
 from __future__ import annotations

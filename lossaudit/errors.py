@@ -78,7 +78,9 @@ class FormulaError(LossauditError):
         shown = "".join(c if c.isprintable() else "?" for c in shown)
         pointer = " " * (self.column - start) + "^"
         head, *rest = super().__str__().split("\n")
-        return "\n".join([f"formula, column {self.column + 1}: {head}", f"  {shown}", f"  {pointer}", *rest])
+        return "\n".join(
+            [f"formula, column {self.column + 1}: {head}", f"  {shown}", f"  {pointer}", *rest]
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,9 @@ from lossaudit.model.finding import Finding, Severity
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
     for tag, kind in evidence.binding.assumed.items():
-        message = f"`{tag}` is taken for a {kind}, by its name; --aggregate `{tag}`=KIND says otherwise"
+        message = (
+            f"`{tag}` is taken for a {kind}, by its name; --aggregate `{tag}`=KIND says otherwise"
+        )
         yield Finding(CHECK.name, CHECK.severity, message, evidence={"tag": tag, "aggregate": kind})
 
 

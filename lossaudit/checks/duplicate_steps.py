@@ -43,9 +43,7 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
         "last": "the last occurrence counts",
     }[evidence.spec.duplicates]
     message = f"{evidence.duplicates:,} totals repeat an earlier step; {policy}"
-    yield Finding(
-        CHECK.name, CHECK.severity, message, evidence={"duplicates": evidence.duplicates}
-    )
+    yield Finding(CHECK.name, CHECK.severity, message, evidence={"duplicates": evidence.duplicates})
 
 
 CHECK = Check(

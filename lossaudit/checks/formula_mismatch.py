@@ -33,7 +33,7 @@ from collections.abc import Iterator
 
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence
-from lossaudit.closure.fold import Outcome, ViolatingRow
+from lossaudit.closure.fold import ViolatingRow
 from lossaudit.model.finding import Finding, Severity
 
 
@@ -41,27 +41,19 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
     outcome = evidence.outcome
     if outcome is None or outcome.declared.refuted <= outcome.declared.nonfinite:
         return
-    if not outcome.declared.nonfinite and _is_explained(outcome):
+    if outcome.fitting() or evidence.not_additive:
         return
     finite = [v for v in outcome.violations if abs(v.residual) < float("inf")]
-    first, last = outcome.declared.first_refuted, outcome.declared.last_refuted
-    assert first is not None
-    assert last is not None
     row = finite[0] if finite else outcome.violations[0]
     yield Finding(
         CHECK.name,
         CHECK.severity,
         f"{outcome.declared.refuted:,} of {outcome.declared.decided:,} decided rows refute the "
         f"declared formula; {_in_numbers(row, evidence)}",
-        (first, last),
+        outcome.declared.steps,
         evidence.locate(row.record),
         {"refuted_rows": outcome.declared.refuted, "decided": outcome.declared.decided},
     )
-
-
-def _is_explained(outcome: Outcome) -> bool:
-    decided = outcome.declared.decided
-    return any(t.decided >= decided and not t.refuted for _, t in outcome.rivals)
 
 
 def _in_numbers(row: ViolatingRow, evidence: LogEvidence) -> str:

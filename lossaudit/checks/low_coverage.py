@@ -37,7 +37,9 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
         return
     why = "; ".join(f"{reason} ({count:,} rows)" for reason, count in outcome.undecided.items())
     message = f"only {outcome.declared.decided:,} of {outcome.rows:,} rows could be decided: {why}"
-    yield Finding(CHECK.name, CHECK.severity, message, evidence={"undecided": dict(outcome.undecided)})
+    yield Finding(
+        CHECK.name, CHECK.severity, message, evidence={"undecided": dict(outcome.undecided)}
+    )
 
 
 CHECK = Check("low-coverage", "fewer than half of the rows were decided", Severity.WARNING, _run)

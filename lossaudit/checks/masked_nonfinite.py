@@ -37,7 +37,7 @@ from lossaudit.model.finding import Finding, Severity
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
     outcome = evidence.outcome
-    if outcome is None or not outcome.declared.nonfinite:
+    if outcome is None or not outcome.declared.nonfinite or evidence.not_additive:
         return
     rows = [v for v in outcome.violations if not math.isfinite(v.residual)]
     count = outcome.declared.nonfinite

@@ -36,7 +36,8 @@ from lossaudit.model.finding import Finding, Severity
 
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
-    if not evidence.not_additive:
+    outcome = evidence.outcome
+    if not evidence.not_additive or (outcome is not None and not outcome.declared.refuted):
         return
     aggregates = {n: str(a) for n, a in evidence.binding.aggregates.items()}
     message = f"the formula need not hold between these columns: {evidence.not_additive}"

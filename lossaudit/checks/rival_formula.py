@@ -1,7 +1,7 @@
 """The log follows another formula than the declared one: a rival, and it says which.
 
 **What it checks**
-Where some row refutes the declared formula, every rival is put to the same rows. One that no row
+Where some row refutes the declared formula, every named rival is put to the same rows. One that no row
 refutes is what the log follows instead.
 
 **Why it matters**
@@ -38,26 +38,17 @@ from lossaudit.spec.tree import render
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
     outcome = evidence.outcome
-    if outcome is None or not outcome.declared.refuted or not outcome.violations:
+    fitting = [r for r in outcome.fitting() if not r.automatic] if outcome else []
+    if outcome is None or not fitting:
         return
-    fitting = [
-        rival
-        for rival, tally in outcome.rivals
-        if tally.decided >= outcome.declared.decided and not tally.refuted
-    ]
-    if not fitting or outcome.declared.nonfinite:
-        return
-    first, last = outcome.declared.first_refuted, outcome.declared.last_refuted
-    assert first is not None
-    assert last is not None
     rival = fitting[0]
-    what = f"rival `{rival.name}`" if not rival.automatic else f"the formula with `{rival.name}`"
     yield Finding(
         CHECK.name,
         CHECK.severity,
-        f"the log follows {what}, {render(rival.expr)}, on all {outcome.declared.decided:,} decided "
-        f"rows; {outcome.declared.refuted:,} of them refute the declared formula",
-        (first, last),
+        f"the log follows rival `{rival.name}`, {render(rival.expr)}, on all "
+        f"{outcome.declared.decided:,} decided rows; {outcome.declared.refuted:,} of them refute "
+        "the declared formula",
+        outcome.declared.steps,
         evidence.locate(outcome.violations[0].record),
         {
             "rival": rival.name,
@@ -70,7 +61,7 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
 
 CHECK = Check(
     "rival-formula",
-    "the log follows a rival of the declared formula",
+    "the log follows a named rival of the declared formula",
     Severity.ERROR,
     _run,
     refutes=True,

@@ -45,12 +45,12 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
             message = f"rival `{rival.name}` could not be evaluated: a term of it is not logged"
         elif rival.automatic and rival.name.startswith("drop "):
             term = rival.name.removeprefix("drop ")
-            message = f"the log cannot show that `{term}` is in the total: dropping it fits every row"
+            message = (
+                f"the log cannot show that `{term}` is in the total: dropping it fits every row"
+            )
         else:
             message = f"the log cannot tell the formula from `{rival.name}`, which fits every row"
         yield Finding(CHECK.name, CHECK.severity, message, evidence={"rival": rival.name})
 
 
-CHECK = Check(
-    "surviving-rival", "another formula fits every row as well", Severity.NOTE, _run
-)
+CHECK = Check("surviving-rival", "another formula fits every row as well", Severity.NOTE, _run)

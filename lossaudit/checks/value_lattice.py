@@ -36,7 +36,9 @@ from lossaudit.model.finding import Finding, Severity
 
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
-    grids = {t: r.grid for t, r in evidence.binding.resolutions.items() if r.coarse and not r.constant}
+    grids = {
+        t: r.grid for t, r in evidence.binding.resolutions.items() if r.coarse and not r.constant
+    }
     grids = {t: g for t, g in grids.items() if g != evidence.spec.dtype}
     if not grids or evidence.outcome is None:
         return

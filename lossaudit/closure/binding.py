@@ -14,7 +14,16 @@ from lossaudit.model.table import Table
 from lossaudit.numerics.formats import FORMATS
 from lossaudit.numerics.resolution import Resolution, find_resolution, resolve_constants
 from lossaudit.spec.schema import Spec
-from lossaudit.spec.tree import RESERVED, Expr, Family, expand_families, families, names, number, substitute
+from lossaudit.spec.tree import (
+    RESERVED,
+    Expr,
+    Family,
+    expand_families,
+    families,
+    names,
+    number,
+    substitute,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +138,3 @@ def _aggregates(
     for name, tag in tags.items():
         found[name] = aggregate_of(name, tag, spec.aggregates) or base
     return found, assumed
-

@@ -56,7 +56,7 @@ def prepare(rows: Rows, binding: Binding, keys: Keys, dtype: str) -> Prepared:
     barred = _barred(rows, binding, keys)
     window = _windows(rows, binding, keys)
     magnitude = np.abs(np.where(np.isfinite(total), total, 0.0))
-    extra = accumulation_roundings(binding.aggregates["total"], window, magnitude)
+    extra = accumulation_roundings(_accumulated(binding), window, magnitude)
     if np.isnan(extra).any():
         barred["the window of the mean is unknown"] = np.isnan(extra)
     decidable = ~np.logical_or.reduce([*barred.values(), np.zeros(len(rows), bool)])
@@ -95,9 +95,9 @@ def _accumulated(binding: Binding) -> Aggregate:
 def _barred(rows: Rows, binding: Binding, keys: Keys) -> dict[str, Bools]:
     barred: dict[str, Bools] = {}
     if rows.ambiguous.any():
-        barred["a repeated step cannot be paired: its columns occur a different number of times"] = (
-            rows.ambiguous
-        )
+        barred[
+            "a repeated step cannot be paired: its columns occur a different number of times"
+        ] = rows.ambiguous
     if binding.aggregates["total"].kind in ("mean", "sum", "ema", "rank-mean"):
         moving = ~_schedules_fixed(rows, binding, keys)
         if moving.any():
@@ -129,9 +129,7 @@ def _sampled(schedule: Expr, rows: Rows, window: Floats) -> Floats:
     return np.array(sampled)
 
 
-def weighted_terms(
-    monomials: list[Expr], block: Block
-) -> tuple[list[Bounded], Floats]:
+def weighted_terms(monomials: list[Expr], block: Block) -> tuple[list[Bounded], Floats]:
     """Each monomial's value and bound, and the bound's relative part for the whole sum.
 
     Returns:

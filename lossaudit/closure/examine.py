@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lossaudit.closure.aggregates import why_not_additive
+from lossaudit.closure.aggregates import may_hold, why_not_additive
 from lossaudit.closure.binding import Binding, bind
 from lossaudit.closure.blocks import prepare
 from lossaudit.closure.fold import Closure, Outcome
@@ -27,7 +27,7 @@ class LogEvidence:
         binding: which column is what.
         outcome: of the fold, or None where nothing could be put to the test.
         obstacle: why nothing could, one sentence; empty where it could.
-        not_additive: why the aggregates forbid a decision, or empty.
+        not_additive: why the formula need not hold between these aggregates, or empty.
         duplicates: totals whose step occurred before.
         step_tags: columns that make the step's key. known_steps: False for mere row numbers.
     """
@@ -76,8 +76,9 @@ def examine(spec: Spec, table: Table, damage: Sequence[Damage] = ()) -> LogEvide
         return LogEvidence(spec, table, damage, binding, obstacle=obstacle)
     assert binding.total is not None
     used = {n: binding.aggregates[n] for n in names(binding.declared) - RESERVED}
-    not_additive = why_not_additive(binding.declared, binding.aggregates["total"], used)
-    if not_additive:
+    total = binding.aggregates["total"]
+    not_additive = why_not_additive(binding.declared, total, used)
+    if not_additive and not may_hold(total, used):
         return LogEvidence(
             spec, table, damage, binding, obstacle=not_additive, not_additive=not_additive
         )
@@ -93,6 +94,7 @@ def examine(spec: Spec, table: Table, damage: Sequence[Damage] = ()) -> LogEvide
         binding,
         fold.result(),
         duplicates=rows.duplicates,
+        not_additive=not_additive or "",
         step_tags=keys.tags,
         known_steps=keys.known,
     )
@@ -103,6 +105,8 @@ def _obstacle(spec: Spec, table: Table, binding: Binding) -> str:
     if not table.columns:
         return "no number was found in the log"
     if binding.total is None:
+        if "total" in spec.unlogged:
+            return f"the log has no total: {spec.unlogged['total']}"
         looked = _listed(spec.total)
         return f"no column holds the total: looked for {looked} among {_found(table)}"
     unlogged = [f"{n}: {spec.unlogged[n]}" for n in binding.missing if n in spec.unlogged]

@@ -55,6 +55,13 @@ class Tally:
     first_refuted: int | None = None
     last_refuted: int | None = None
 
+    @property
+    def steps(self) -> tuple[int, int] | None:
+        """First and last refuted step, or None."""
+        if self.first_refuted is None or self.last_refuted is None:
+            return None
+        return self.first_refuted, self.last_refuted
+
     def merge(self, later: Tally) -> Tally:
         """Add the counts of rows that come after these."""
         first = self.first_refuted if self.first_refuted is not None else later.first_refuted
@@ -94,6 +101,13 @@ class Outcome:
     correlated: tuple[tuple[str, str, float], ...]
     shares: Mapping[str, Share]
     series: Mapping[str, list[float]]
+
+    def fitting(self) -> tuple[Candidate, ...]:
+        """Rivals that every decided row allows, where some row refutes the declared formula."""
+        if not self.declared.refuted or self.declared.nonfinite:
+            return ()
+        least = self.declared.decided
+        return tuple(r for r, t in self.rivals if t.decided >= least and not t.refuted)
 
 
 @dataclass(slots=True)
@@ -219,7 +233,8 @@ class Closure:
         for i, label in enumerate(labels):
             share = sizes[kept, i] / whole[kept]
             histogram = np.bincount(
-                np.minimum((share * SHARE_BINS).astype(np.int64), SHARE_BINS - 1), minlength=SHARE_BINS
+                np.minimum((share * SHARE_BINS).astype(np.int64), SHARE_BINS - 1),
+                minlength=SHARE_BINS,
             ).astype(np.float64)
             self._shares[label] = self._shares.get(label, np.zeros(SHARE_BINS)) + histogram
 

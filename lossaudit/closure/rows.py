@@ -14,7 +14,16 @@ import numpy as np
 
 from lossaudit.model.table import Bools, Column, Floats, Ints, Table
 
-STEP_TAGS = ("step", "global_step", "iteration", "iter", "itr", "it", "trainer/global_step", "epoch")
+STEP_TAGS = (
+    "step",
+    "global_step",
+    "iteration",
+    "iter",
+    "itr",
+    "it",
+    "trainer/global_step",
+    "epoch",
+)
 """Tags taken for the step where a spec names none, compared without case, in this order."""
 
 
@@ -165,7 +174,9 @@ def _occurrences(key: Ints) -> Ints:
     """For each entry, how many equal entries stand before it."""
     order = np.argsort(key, kind="stable")
     ordered = key[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(key) else key
+    starts = (
+        np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(key) else key
+    )
     counts = np.arange(len(key)) - np.repeat(starts, np.diff([*starts, len(key)]))
     result = np.empty(len(key), dtype=np.int64)
     result[order] = counts

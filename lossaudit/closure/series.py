@@ -39,5 +39,7 @@ def thin(parts: Sequence[Series]) -> Series:
     with np.errstate(divide="ignore", invalid="ignore"):
         excess = np.nan_to_num(np.abs(joined["residual"]) / joined["tolerance"], nan=np.inf)
     edges = np.linspace(0, count, MOST_POINTS + 1).astype(np.int64)
-    kept = np.array([a + int(np.argmax(excess[a:b])) for a, b in zip(edges, edges[1:], strict=False)])
+    kept = np.array(
+        [a + int(np.argmax(excess[a:b])) for a, b in zip(edges, edges[1:], strict=False)]
+    )
     return Series({name: column[kept] for name, column in joined.items()})

@@ -13,11 +13,19 @@ def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
     if outcome is None:
         return Verdict.INCONCLUSIVE, evidence.obstacle
     declared = outcome.declared
+    if declared.refuted and evidence.not_additive and not outcome.fitting():
+        unlike = f"{declared.refuted:,} of {declared.decided:,} rows do not close, and need not"
+        return Verdict.INCONCLUSIVE, f"{unlike}: {evidence.not_additive}"
     if declared.refuted:
-        where = f"from step {declared.first_refuted:,}"
-        return Verdict.FAIL, f"{declared.refuted:,} of {declared.decided:,} decided rows refute the formula, {where}"
+        unit = "step" if evidence.known_steps else "row"
+        where = f"from {unit} {declared.first_refuted:,}"
+        rows = f"{declared.refuted:,} of {declared.decided:,} decided rows"
+        return Verdict.FAIL, f"{rows} refute the formula, {where}"
     if not declared.decided:
-        return Verdict.INCONCLUSIVE, f"none of {outcome.rows:,} rows could be decided{_why(outcome)}"
+        return (
+            Verdict.INCONCLUSIVE,
+            f"none of {outcome.rows:,} rows could be decided{_why(outcome)}",
+        )
     agreed = f"the formula holds on all {declared.decided:,} decided rows"
     return _against_rivals(outcome, agreed)
 
@@ -40,7 +48,11 @@ def _against_rivals(outcome: Outcome, agreed: str) -> tuple[Verdict, str]:
 
 def _why(outcome: Outcome) -> str:
     reasons = sorted(outcome.undecided.items(), key=lambda item: -item[1])
-    return ": " + "; ".join(f"{reason} ({count:,} rows)" for reason, count in reasons) if reasons else ""
+    return (
+        ": " + "; ".join(f"{reason} ({count:,} rows)" for reason, count in reasons)
+        if reasons
+        else ""
+    )
 
 
 def combine(verdicts: list[Verdict]) -> Verdict:

@@ -41,7 +41,11 @@ class WeightRows:
     def part(self, chosen: Bools | slice) -> WeightRows:
         """Some of the rows."""
         return WeightRows(
-            self.total[chosen], self.terms[chosen], self.slack[chosen], self.spread[chosen], self.signs
+            self.total[chosen],
+            self.terms[chosen],
+            self.slack[chosen],
+            self.spread[chosen],
+            self.signs,
         )
 
 

@@ -88,11 +88,15 @@ def _weights(outcome: Outcome) -> dict[str, Weight]:
 def _weights_note(outcome: Outcome) -> str:
     box, notes = outcome.box, []
     if box is None:
-        notes.append("no weights of the declared signs satisfy a stretch of rows long enough to certify")
+        notes.append(
+            "no weights of the declared signs satisfy a stretch of rows long enough to certify"
+        )
     elif not box.complete and outcome.stretch:
         first, last = outcome.stretch
         rows = box.stop - box.start
-        notes.append(f"over the longest consistent stretch: {rows:,} rows, steps {first:,} to {last:,}")
+        notes.append(
+            f"over the longest consistent stretch: {rows:,} rows, steps {first:,} to {last:,}"
+        )
     for a, b, correlation in outcome.correlated:
         notes.append(
             f"`{a}` and `{b}` move together (r = {correlation:.4f}): single weights can hardly be told"

@@ -114,14 +114,18 @@ def concatenate(tables: Sequence[Table]) -> Table:
     tags = list(dict.fromkeys(tag for t in tables for tag in t.columns))
     columns = {}
     for tag in tags:
-        parts = [(t.columns[tag], o) for t, o in zip(tables, offsets, strict=False) if tag in t.columns]
+        parts = [
+            (t.columns[tag], o) for t, o in zip(tables, offsets, strict=False) if tag in t.columns
+        ]
         shown = [p.decimals for p, _ in parts if p.decimals is not None]
         columns[tag] = Column(
             tag,
             np.concatenate([p.values for p, _ in parts]),
             np.concatenate([p.records + o for p, o in parts]),
             parts[0][0].storage,
-            (min(d[0] for d in shown), max(d[1] for d in shown)) if len(shown) == len(parts) else None,
+            (min(d[0] for d in shown), max(d[1] for d in shown))
+            if len(shown) == len(parts)
+            else None,
         )
     steps = None
     if first.steps is not None:

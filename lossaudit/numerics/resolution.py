@@ -99,9 +99,7 @@ def find_resolution(column: Column) -> Resolution:
     return replace(found, constant=constant, fixed=fixed)
 
 
-def _text_resolution(
-    values: Floats, distinct: Floats, shown: tuple[int, int] | None
-) -> Resolution:
+def _text_resolution(values: Floats, distinct: Floats, shown: tuple[int, int] | None) -> Resolution:
     """Ways that fit numbers kept as text or in float64."""
     decimals = fewest_decimals(values)
     if shown is not None and decimals is not None and shown[0] == shown[1]:

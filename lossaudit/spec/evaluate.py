@@ -71,4 +71,3 @@ def _call(function: str, arguments: list[Bounded], arithmetic: Arithmetic) -> Bo
     if function in ("min", "max"):
         return arithmetic.extreme(arguments, largest=function == "max")
     return arithmetic.monotone(function, arguments[0])
-

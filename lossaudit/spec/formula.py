@@ -1,11 +1,11 @@
 """Formula text -> tree. A grammar of our own; nothing of the text is ever executed.
 
-    comparison  sum (("<" | "<=" | ">" | ">=" | "==" | "!=") sum)?     only inside where()
-    sum         product (("+" | "-") product)*
-    product     unary (("*" | "/") unary)*
-    unary       "-" unary | power
-    power       atom ("**" ["-"] number)?
-    atom        number | name | `any tag` | function "(" arguments ")" | "(" sum ")"
+comparison  sum (("<" | "<=" | ">" | ">=" | "==" | "!=") sum)?     only inside where()
+sum         product (("+" | "-") product)*
+product     unary (("*" | "/") unary)*
+unary       "-" unary | power
+power       atom ("**" ["-"] number)?
+atom        number | name | `any tag` | function "(" arguments ")" | "(" sum ")"
 """
 
 from __future__ import annotations
@@ -47,7 +47,14 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 
-_ARITY = {"abs": (1, 1), "exp": (1, 1), "log": (1, 1), "sqrt": (1, 1), "min": (2, 64), "max": (2, 64)}
+_ARITY = {
+    "abs": (1, 1),
+    "exp": (1, 1),
+    "log": (1, 1),
+    "sqrt": (1, 1),
+    "min": (2, 64),
+    "max": (2, 64),
+}
 
 
 @dataclass(frozen=True, slots=True)

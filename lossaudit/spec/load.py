@@ -1,37 +1,21 @@
-"""Specs from files, from presets and from the command line's `--formula`; every cross check.
-
-A weight may stand in a config file: `{file: ../configs/stage2.yaml, key: loss_params.vgg_loss}`.
-The path is relative to the spec's folder and may lead out of it with `..`, because specs lie beside
-the configs of a training run; absolute paths, drives and backslashes are refused, so that a spec
-means the same on every machine. Only the number is read; the file is never executed, and a message
-shows no more of it than the value at the key or the names near to it.
-"""
+"""Specs from files, from presets and from the command line's `--formula`."""
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
-from functools import partial
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from lossaudit.errors import FormulaError, LossauditError, Problem, SpecError, UsageError
+from lossaudit.errors import FormulaError, Problem, SpecError, UsageError
+from lossaudit.spec.config_weights import read_bytes, read_weights
+from lossaudit.spec.cross_checks import cross_checks, term_names
 from lossaudit.spec.formula import parse_formula
-from lossaudit.spec.schema import (
-    RIVAL_NAME,
-    ConfigKey,
-    Spec,
-    SpecFile,
-    did_you_mean,
-    one_of,
-    read_spec_file,
-)
-from lossaudit.spec.strict_yaml import LIMIT, MOST_PROBLEMS, Node, compose_yaml
-from lossaudit.spec.tree import FUNCTIONS, RESERVED, Expr, Family, Name, families, names, walk
+from lossaudit.spec.schema import RIVAL_NAME, Spec, SpecFile
+from lossaudit.spec.shape import did_you_mean, read_spec_file
+from lossaudit.spec.strict_yaml import MOST_PROBLEMS, compose_yaml
+from lossaudit.spec.tree import Expr, names
+from lossaudit.spec.yaml_nodes import Node
 
 _TOTAL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|`[^`]+`")
 _ASSIGNMENT = re.compile(r"`[^`]*`|[<>!=]=|=")
@@ -112,7 +96,7 @@ def spec_from_formula(formula: str, rivals: Sequence[str] = ()) -> Spec:
         formula=tree,
         formula_text=expression,
         total=(tag,),
-        tags={name: (name,) for name in _terms([tree, *(r for r, _ in found.values())])},
+        tags={name: (name,) for name in term_names([tree, *(r for r, _ in found.values())])},
         rivals=found,
         sha256=_sha256("\n".join([formula, *rivals]).encode()),
     )
@@ -131,12 +115,6 @@ def _parse_argument(argument: str) -> tuple[str, str, Expr]:
     return argument[: max(0, start - 1)].strip(), argument[start:].strip(), tree
 
 
-def _terms(trees: Iterable[Expr]) -> list[str]:
-    """Every name but `step` and `epoch`, in the order of the formulas."""
-    found = (node.name for tree in trees for node in walk(tree) if isinstance(node, Name))
-    return [name for name in dict.fromkeys(found) if name not in RESERVED]
-
-
 def _sha256(data: bytes) -> str:
     from hashlib import sha256
 
@@ -144,7 +122,7 @@ def _sha256(data: bytes) -> str:
 
 
 def _load_file(path: Path) -> Spec:
-    data = _read_bytes(path, "the spec")
+    data = read_bytes(path, "the spec")
     try:
         root, problems = compose_yaml(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -156,20 +134,11 @@ def _load_file(path: Path) -> Spec:
         raise SpecError(str(path), problems)
     file = read_spec_file(root, problems)
     trees = _parse_all(file, root, problems)
-    weights = _weights(file, root, path.parent, problems)
-    problems += islice(_cross_checks(file, root, trees), MOST_PROBLEMS)
+    weights = read_weights(file, root, path.parent, problems)
+    problems += islice(cross_checks(file, root, trees), MOST_PROBLEMS)
     if problems:
         raise SpecError(str(path), problems)
     return _spec(file, trees, weights, path, _sha256(data))
-
-
-def _read_bytes(path: Path, what: str) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(LIMIT + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{what} {str(path)!r} cannot be read: {reason}") from None
 
 
 def _spec(
@@ -179,7 +148,7 @@ def _spec(
     path: Path,
     sha256: str,
 ) -> Spec:
-    used = [name for name in _terms(trees.values()) if name not in weights]
+    used = [name for name in term_names(trees.values()) if name not in weights]
     definitions = {
         term: {key: text for key in d.__slots__ if (text := getattr(d, key))}
         for term, d in file.terms.items()
@@ -220,153 +189,3 @@ def _parse_all(file: SpecFile, root: Node, problems: list[Problem]) -> dict[str,
                 message, place = f"{where}{at}: {error.message}", node.place(error.column)
                 problems.append(Problem(message, *place, error.expected, error.hint))
     return trees
-
-
-def _weights(file: SpecFile, root: Node, folder: Path, problems: list[Problem]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for name, weight in file.parameters.items():
-        node = root.find("parameters", name)
-        try:
-            if not isinstance(weight, ConfigKey):
-                found[name] = weight
-            elif weight.file and weight.key:
-                found[name] = _look_up(folder / weight.file, weight)
-        except LossauditError as error:
-            message, place = f"parameters.{name}: {error.message}", node.place() if node else (1, 1)
-            problems.append(Problem(message, *place, error.expected, error.hint))
-    return found
-
-
-def _look_up(path: Path, weight: ConfigKey) -> float:
-    """The number at a dotted key of a config file."""
-    value = _read_config(path, weight.file)
-    parts = weight.key.split(".")
-    for i, part in enumerate(parts):
-        inner: Any = value.value if isinstance(value, Node) else value
-        if isinstance(inner, list) and re.fullmatch("[0-9]{1,9}", part) and int(part) < len(inner):
-            value = inner[int(part)]
-        elif isinstance(inner, dict) and part in inner:
-            value = inner[part]
-        else:
-            hint = did_you_mean(part, inner) if isinstance(inner, dict) else ""
-            raise UsageError(f"{weight.file} has no {'.'.join(parts[: i + 1])!r}", hint=hint)
-    found: Any = value.value if isinstance(value, Node) else value
-    if isinstance(found, float) and math.isfinite(found):
-        return found
-    shown = type(found).__name__ if isinstance(found, list | dict) else repr(found)[:60]
-    raise UsageError(f"{weight.key} in {weight.file} is {shown}", expected="a finite number")
-
-
-def _read_config(path: Path, shown: str) -> Any:
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{shown} is no plain file")
-    data = _read_bytes(path, "the config file")
-    try:
-        text = data.decode("utf-8-sig")
-        if path.suffix == ".json" and len(data) <= LIMIT:
-            return json.loads(text, parse_int=float, object_pairs_hook=partial(_unique, shown))
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{shown} cannot be read: {error}") from None
-    root, problems = compose_yaml(text, config=True)
-    for problem in problems:
-        raise UsageError(f"{shown}:{problem.line}:{problem.column}: {problem.message}")
-    return root
-
-
-def _unique(shown: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise UsageError(f"{shown} holds a key twice: {sorted(k for k, _ in pairs)!r}"[:200])
-    return found
-
-
-def _cross_checks(file: SpecFile, root: Node, trees: Mapping[str, Expr]) -> Iterable[Problem]:
-    """What no single value can show; nothing where a formula could not be parsed."""
-    if len(trees) < 1 + len(file.rivals):
-        return
-    groups = [family for tree in trees.values() for family in families(tree)]
-    used = dict.fromkeys(_terms(trees.values()))
-    is_used = partial(_is_used, used, groups)
-    yield from _reserved(root)
-    yield from _unused(file, root, used, is_used)
-    yield from _wrong_aggregates(file, root, used, groups)
-    yield from _shadowing(file, root)
-    yield from _rival_problems(file, root, trees)
-
-
-def _is_used(used: Collection[str], groups: Sequence[Family], name: str) -> bool:
-    return name in used or any(
-        any(fnmatchcase(name, glob) for glob in group.globs if glob[0] != "!")
-        and not any(fnmatchcase(name, glob[1:]) for glob in group.globs if glob[0] == "!")
-        for group in groups
-    )
-
-
-def _keys(root: Node, *path: str) -> Mapping[str, tuple[int, int]]:
-    """Every key of a mapping of the file, with its line and column."""
-    node = root.find(*path)
-    return node.keys if node else {}
-
-
-_OF_TERMS = [("terms",), ("log", "terms"), ("log", "unlogged")]
-
-
-def _reserved(root: Node) -> Iterable[Problem]:
-    for path in [*_OF_TERMS, ("parameters",)]:
-        for name, place in _keys(root, *path).items():
-            if name in RESERVED | FUNCTIONS:
-                message = f"{'.'.join(path)}.{name}: formulas give {name!r} a meaning of their own"
-                yield Problem(message, *place, hint="choose another name")
-
-
-def _unused(
-    file: SpecFile, root: Node, used: Iterable[str], is_used: Callable[[str], bool]
-) -> Iterable[Problem]:
-    terms = [name for name in used if name not in file.parameters]
-    for path in [*_OF_TERMS, ("parameters",)]:
-        known = used if path == ("parameters",) else terms
-        for name, place in _keys(root, *path).items():
-            is_total = path == ("log", "unlogged") and name in ("total", *file.log.total)
-            if not is_used(name) and not is_total and name not in RESERVED | FUNCTIONS:
-                message = f"{'.'.join(path)}.{name}: neither the formula nor a rival uses this name"
-                yield Problem(message, *place, one_of(known), did_you_mean(name, known))
-
-
-def _wrong_aggregates(
-    file: SpecFile, root: Node, used: Iterable[str], groups: Sequence[Family]
-) -> Iterable[Problem]:
-    """A key is "total", a term, a tag, or a glob over tags; families may match any tag."""
-    tags = (tag for tags in file.log.terms.values() for tag in tags)
-    known = dict.fromkeys(["total", *used, *file.log.total, *tags])
-    for name, place in _keys(root, "log", "aggregate").items():
-        is_glob = any(sign in name for sign in "*?[")
-        if name in known or (is_glob and (groups or any(fnmatchcase(t, name) for t in known))):
-            continue
-        if not _is_used((), groups, name):
-            message = f"log.aggregate.{name}: this is no term, no tag and not the total"
-            yield Problem(message, *place, one_of(known), did_you_mean(name, known))
-
-
-def _shadowing(file: SpecFile, root: Node) -> Iterable[Problem]:
-    tags = {tag: term for term, tags in file.log.terms.items() for tag in (*tags, term)}
-    for name, place in _keys(root, "parameters").items():
-        if name in tags or name in file.terms:
-            message = f"parameters.{name}: this is a tag of the term {tags.get(name, name)!r} too"
-            hint = "delete it here if the log has the weight, else there"
-            yield Problem(message, *place, hint=hint)
-
-
-def _rival_problems(file: SpecFile, root: Node, trees: Mapping[str, Expr]) -> Iterable[Problem]:
-    declared = {*names(trees["formula"]), *file.terms, *file.log.terms, *file.log.unlogged}
-    known = declared | file.parameters.keys() | RESERVED
-    for rival in file.rivals:
-        node, tree = root.find("rivals", rival), trees[f"rivals.{rival}"]
-        assert node is not None
-        if tree == trees["formula"]:
-            yield Problem(f"rivals.{rival} is the formula itself", *node.place())
-        for name in _terms([tree]):
-            if name not in known:
-                place = node.place(max(0, node.text.find(name)))
-                message = f"rivals.{rival}: {name!r} is in no other part of the spec"
-                hint = did_you_mean(name, known) or f"add it to log.terms: {{{name}: TAG}}"
-                yield Problem(message, *place, hint=hint)

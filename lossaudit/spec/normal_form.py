@@ -6,18 +6,22 @@ term) is an atom of its own, named by its text.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from lossaudit.spec.tree import (
+    RESERVED,
+    Comparison,
     Expr,
-    Name,
     Negation,
     Number,
     Power,
     Product,
     Quotient,
     Sum,
+    Where,
+    names,
     number,
     render,
 )
@@ -78,11 +82,7 @@ def _expand(expr: Expr) -> dict[Monomial, Fraction]:
         case Number(value, _):
             return {(): value}
         case Sum(addends):
-            total: dict[Monomial, Fraction] = {}
-            for addend in addends:
-                for monomial, coefficient in _expand(addend).items():
-                    total[monomial] = total.get(monomial, Fraction(0)) + coefficient
-            return total
+            return _add(map(_expand, addends))
         case Negation(operand):
             return {m: -c for m, c in _expand(operand).items()}
         case Product(factors):
@@ -96,7 +96,31 @@ def _expand(expr: Expr) -> dict[Monomial, Fraction]:
             power = exponent.value
             if power.denominator == 1 and 1 <= power <= LARGEST_POWER:
                 return _expand(Product((base,) * int(power)) if power > 1 else base)
+        case Where(condition, chosen, otherwise) if _is_schedule(expr):
+            parts = (chosen, True), (otherwise, False)
+            return _add(_multiply(_expand(e), _indicator(condition, h)) for e, h in parts)
     return {((expr, 1),): Fraction(1)}
+
+
+def _is_schedule(expr: Where) -> bool:
+    """Whether the condition depends on the step alone and the branches are more than 0 and 1."""
+    ends = [e.value for e in (expr.chosen, expr.otherwise) if isinstance(e, Number)]
+    return names(expr.condition) <= RESERVED and sorted(ends) != [0, 1]
+
+
+def _indicator(condition: Comparison, holds: bool) -> dict[Monomial, Fraction]:
+    """where(condition, 1, 0), or its opposite, as an atom."""
+    one, zero = Number(Fraction(1), "1"), Number(Fraction(0), "0")
+    atom = Where(condition, one, zero) if holds else Where(condition, zero, one)
+    return {((atom, 1),): Fraction(1)}
+
+
+def _add(parts: Iterable[dict[Monomial, Fraction]]) -> dict[Monomial, Fraction]:
+    total: dict[Monomial, Fraction] = {}
+    for part in parts:
+        for monomial, coefficient in part.items():
+            total[monomial] = total.get(monomial, Fraction(0)) + coefficient
+    return total
 
 
 def _multiply(
@@ -118,18 +142,3 @@ def _multiply(
 
 def _collapse(terms: dict[Monomial, Fraction]) -> Expr:
     return to_expr(Polynomial(tuple(sorted(terms.items(), key=lambda item: repr(item)))))
-
-
-def is_constant(monomial: Monomial) -> bool:
-    """Whether a monomial holds no name at all."""
-    return not monomial
-
-
-def term_names(polynomial: Polynomial) -> frozenset[str]:
-    """Names that some monomial is linear in by itself, so that they are terms with a weight."""
-    return frozenset(
-        atom.name
-        for monomial, _ in polynomial.coefficients
-        for atom, power in monomial
-        if isinstance(atom, Name) and power == 1
-    )

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from lossaudit.errors import UsageError
 from lossaudit.numerics.formats import FORMATS
-from lossaudit.spec.schema import Spec, did_you_mean
+from lossaudit.spec.schema import Spec
+from lossaudit.spec.shape import did_you_mean
 from lossaudit.spec.tree import RESERVED, names
 
 

@@ -12,69 +12,20 @@ work, disputed numbers are text, and tags are ignored.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeAlias
 
 import yaml
 
 from lossaudit.errors import Problem, SpecError
+from lossaudit.spec.yaml_nodes import DISPUTED, Node, is_unseen, meaning, unseen, unseen_problem
 
 LIMIT = 1 << 20
 DEPTH = 50
 MOST_PROBLEMS = 100
 MOST_UNSEEN = 20
 MOST_MERGED = 100_000
-LONGEST_NUMBER = 100
-
-_NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_SPECIAL = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_DISPUTED = re.compile(r"[-+]?(?:0[xob][0-9a-fA-F_]+|0[0-9_]+|[0-9]+_[0-9_]*(?:\.[0-9_]*)?)")
-_WORDS = {"": None, "~": None} | {
-    form: value
-    for word, value in {"true": True, "false": False, "null": None}.items()
-    for form in (word, word.title(), word.upper())
-}
 _WRITE_OUT = "write the value out where it is needed"
-
-Value: TypeAlias = "str | float | bool | list[Node] | dict[str, Node] | None"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
-    """One value of a file and where it stands.
-
-    Attributes:
-        value: text, a float, a bool, None, a list of nodes, or nodes by key.
-        line, column: of its first character, from 1.
-        text: a scalar as written, without its quotes.
-        text_column: column of the text's first character; 0 where the text is folded over lines or
-            holds escapes, so that an offset in it is no offset in the file.
-        keys: line and column of each key of a mapping.
-        broken: a problem has been reported for this value already.
-    """
-
-    value: Value
-    line: int
-    column: int
-    text: str = ""
-    text_column: int = 0
-    keys: dict[str, tuple[int, int]] = field(default_factory=dict)
-    broken: bool = False
-
-    def place(self, offset: int = 0) -> tuple[int, int]:
-        """Line and column of the character `offset` of the text, or of the value's start."""
-        return self.line, self.text_column + offset if self.text_column else self.column
-
-    def find(self, *path: str) -> Node | None:
-        """The node under these keys, or None."""
-        node: Node | None = self
-        for key in path:
-            node = node.value.get(key) if node and isinstance(node.value, dict) else None
-        return node
 
 
 def load_yaml(text: str, path: str) -> Node:
@@ -106,31 +57,10 @@ def compose_yaml(text: str, *, config: bool = False) -> tuple[Node | None, list[
     if len(text.encode(errors="surrogatepass")) > LIMIT:
         expected = f"at most {LIMIT:,} bytes"
         return None, [Problem("the file is too large", 1, 1, expected)]
-    if problems := list(islice(_unseen(text), MOST_UNSEEN)):
+    if problems := list(islice(unseen(text), MOST_UNSEEN)):
         return None, problems
     composer = _Composer(text, config)
     return composer.document(), composer.problems
-
-
-def _unseen(text: str) -> Iterator[Problem]:
-    """One problem per character that no editor shows; a newline may be written as CR LF."""
-    bad = {c for c in set(text) - {"\n", "\t", "\r"} if _is_unseen(c)}
-    pattern = rf"\r(?!\n)|[{re.escape(''.join(bad))}]" if bad else r"\r(?!\n)"
-    for match in re.finditer(pattern, text):
-        before = text[: match.start()]
-        line, column = before.count("\n") + 1, match.start() - before.rfind("\n")
-        yield _unseen_problem(match.group(), (line, column))
-
-
-def _is_unseen(character: str) -> bool:
-    kind = unicodedata.category(character)
-    return kind in ("Cc", "Cf", "Cs", "Zl", "Zp") or character in "\ufffe\uffff"
-
-
-def _unseen_problem(character: str, at: tuple[int, int]) -> Problem:
-    name = unicodedata.name(character, "")
-    shown = f"U+{ord(character):04X}" + (f" ({name})" if name else "")
-    return Problem(f"the character {shown} is refused: it cannot be seen", *at, hint="delete it")
 
 
 class _Full(Exception):  # noqa: N818
@@ -217,16 +147,16 @@ class _Composer:
 
     def scalar(self, event: yaml.ScalarEvent, broken: bool) -> Node:
         text, at, end = event.value, _at(event), event.end_mark
-        hidden = (c for c in text if c not in "\n\t" and _is_unseen(c))
+        hidden = (c for c in text if c not in "\n\t" and is_unseen(c))
         if event.style == '"' and (character := next(hidden, "")):
-            self.problems.append(_unseen_problem(character, at))
+            self.problems.append(unseen_problem(character, at))
             broken = True
         is_plain = event.implicit[0] and not event.tag
-        if is_plain and not self.config and _DISPUTED.fullmatch(text):
+        if is_plain and not self.config and DISPUTED.fullmatch(text):
             hint = f'write a decimal number, or text in quotes: "{text}"'
             self.complain(f"YAML readers disagree on what {text} means", at, hint)
             broken = True
-        value = _meaning(text) if is_plain else text
+        value = meaning(text) if is_plain else text
         quotes = 1 if event.style else 0
         is_verbatim = end and (end.line + 1, end.column + 1 - len(text) - 2 * quotes) == at
         return Node(value, *at, text, at[1] + quotes if is_verbatim else 0, broken=broken)
@@ -260,15 +190,6 @@ class _Composer:
                 self.complain(f"merges (<<) add more than {MOST_MERGED:,} keys", node.place())
                 raise _Full
             values.update({k: v for k, v in node.value.items() if k not in values})
-
-
-def _meaning(text: str) -> str | float | bool | None:
-    """What a plain scalar means."""
-    if text in _WORDS:
-        return _WORDS[text]
-    if len(text) <= LONGEST_NUMBER and _NUMBER.fullmatch(text) and not _DISPUTED.fullmatch(text):
-        return float(text)
-    return float(text.replace(".", "")) if _SPECIAL.fullmatch(text) else text
 
 
 def _at(event: yaml.Event) -> tuple[int, int]:

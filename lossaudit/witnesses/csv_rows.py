@@ -53,8 +53,8 @@ class Layout:
 def first_lines(head: bytes) -> list[str]:
     """The first whole lines, at most 50, without empty ones and `#` comments."""
     lines = utf8_head(head).decode("utf-8", "replace").split("\n")
-    if len(head) >= HEAD and len(lines) > 1:
-        lines.pop()
+    if len(lines) > (1 if len(head) >= HEAD else 2):
+        lines.pop()  # cut by the end of the head, or by a writer that is still at it
     found = [line.rstrip("\r") for line in lines if line.strip() and not line.startswith("#")]
     return found[:_LINES_SEEN]
 
@@ -64,18 +64,15 @@ def detect_layout(lines: list[str]) -> Layout:
     layouts = [_layout(lines, delimiter) for delimiter in _DELIMITERS]
     return max(
         layouts,
-        key=lambda f: (len(f.first) > 1 and f.fit >= 0.8, f.numeric, f.fit, len(f.first)),
+        key=lambda f: (len(f.first) > 1 and f.fit > 0.5, f.numeric, f.fit, len(f.first)),
     )
 
 
 def _layout(lines: list[str], delimiter: str) -> Layout:
     comma = delimiter in ";\t"
-    rows = []
-    for line in lines:
-        try:
-            rows.append(split_row(line, delimiter))
-        except csv.Error:
-            rows.append([])
+    numbered = ((number, line, True) for number, line in enumerate(lines, 1))
+    found = _join_lines(numbered, "", delimiter)
+    rows = [row.cells if isinstance(row, Row) else [] for row in found]
     if not rows or not rows[0]:
         return Layout(delimiter, False, 0.0, 0.0, ())
     header = _is_first_header(rows, comma)
@@ -168,7 +165,13 @@ def read_rows(stream: LogStream, delimiter: str) -> Iterator[Row | Damage]:
     A quoted field may span lines. One that does not end within 20 lines is `Damage` on the line
     where it begins, and reading goes on in the next line.
     """
-    lines, ahead = _lines(stream), deque[_Line | Damage]()
+    return _join_lines(_lines(stream), stream.name, delimiter)
+
+
+def _join_lines(
+    lines: Iterator[_Line | Damage], source: str, delimiter: str
+) -> Iterator[Row | Damage]:
+    ahead = deque[_Line | Damage]()
     while item := ahead.popleft() if ahead else next(lines, None):
         if isinstance(item, Damage):
             yield item
@@ -180,9 +183,9 @@ def read_rows(stream: LogStream, delimiter: str) -> Iterator[Row | Damage]:
             row = _read_on(item, lines, ahead, delimiter)
             tail = not whole and row is None
             message = f"a quoted field does not end within {_LINES_PER_ROW} lines: {_excerpt(text)}"
-            yield row or Damage(message, stream.name, line, partial_tail=tail)
+            yield row or Damage(message, source, line, partial_tail=tail)
         except csv.Error as error:
-            yield Damage(f"no row of fields: {error}: {_excerpt(text)}", stream.name, line)
+            yield Damage(f"no row of fields: {error}: {_excerpt(text)}", source, line)
 
 
 def _read_on(

@@ -151,7 +151,7 @@ def _other(value: Any) -> tuple[float | None, int]:
         try:
             return float(value), 0
         except OverflowError:
-            return math.copysign(math.inf, value), 0
+            return (math.inf if value > 0 else -math.inf), 0
     return None, _marks(value, DEEPEST)
 
 

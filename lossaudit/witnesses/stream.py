@@ -165,6 +165,6 @@ def open_log(path: str) -> LogStream:
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise InputError("not a regular file or a pipe", where=path, expected="a log file")
         return LogStream(path, open(path, "rb"))
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot be read: {reason}", where=path, expected="a log file") from None

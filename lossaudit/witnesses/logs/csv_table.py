@@ -213,4 +213,4 @@ def _decimals(cells: list[str]) -> tuple[int, int] | None:
     return (min(shown), max(shown)) if shown else None
 
 
-X = Reader("csv", "CSV, TSV and other delimited text", sniff, read)
+CSV_TABLE = Reader("csv", "CSV, TSV and other delimited text", sniff, read)

@@ -178,4 +178,4 @@ def _recover(text: str) -> list[Any]:
     return best
 
 
-X = Reader("json", "one JSON document: a list of records, or arrays", sniff, read)
+JSON_DOCUMENT = Reader("json", "one JSON document: a list of records, or arrays", sniff, read)

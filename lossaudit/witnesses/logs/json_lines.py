@@ -146,4 +146,4 @@ def _excerpt(line: bytes) -> str:
     return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}..."
 
 
-X = Reader("json-lines", "JSON lines: one object per line", sniff, read)
+JSON_LINES = Reader("json-lines", "JSON lines: one object per line", sniff, read)

@@ -69,4 +69,4 @@ def _column(series: polars.Series) -> Column:
     return Column(series.name, values, np.flatnonzero(shown), storage)
 
 
-X = Reader("parquet", "Parquet tables", sniff, read)
+PARQUET_TABLE = Reader("parquet", "Parquet tables", sniff, read)

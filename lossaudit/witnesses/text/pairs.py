@@ -53,7 +53,7 @@ _SEPARATOR = re.compile(
 _LEADING = re.compile(rb"(?:[-+\d.:/%]++[ ]++)*+[-*.>)\s'\"`]*+")
 _LETTER = re.compile(rb"[A-Za-z\x80-\xff]")
 _WORD_END = re.compile(rb"[\w\x80-\xff]")
-_SOURCE_LINE = re.compile(rb"(?:\.py|:[\w<>.]++)\Z")
+_SOURCE_LINE = re.compile(rb"(?:\.py|:-?[\w<>.]++)\Z")
 
 MEAN = b" (mean)"
 
@@ -128,4 +128,4 @@ def _is_place(before: bytes, match: re.Match[bytes]) -> bool:
     word = before.rstrip(b"0123456789")
     if len(word) < len(before) and not _WORD_END.search(word[-1:]):
         return True
-    return match["number"].isdigit() and _SOURCE_LINE.search(before) is not None
+    return match["number"].lstrip(b"-").isdigit() and _SOURCE_LINE.search(before) is not None

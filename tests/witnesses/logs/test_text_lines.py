@@ -364,6 +364,7 @@ def redraws(template: bytes, seed: int, count: int) -> Iterator[bytes]:
 @given(st.lists(TEMPLATES, max_size=4), st.integers(0, 1000))
 @example([b"l1: 5, -3 a7b(-2): 0.5"], 1)
 @example([b"a   b   2: 1.5e-05 (3)"], 2)
+@example([b", a.py:7"], 3)
 @settings(max_examples=300, deadline=None)
 def test_both_paths_agree_on_lines_of_common_shapes(templates: list[bytes], seed: int) -> None:
     lines = [line for t in templates for line in redraws(t, seed, 3 * bulk.COMMON)]

@@ -1,0 +1,61 @@
+"""A term is declared and logged, and is not in the logged total.
+
+**What it checks**
+Where some row refutes the declared formula, whether every decided row follows it without one of
+its terms.
+
+**Why it matters**
+An auxiliary loss that is computed, logged and never added trains nothing, and its curve may fall
+all the same.
+
+**Example**
+`loss_bbox` is logged beside the others, and the total is the sum of the others.
+
+**How to fix**
+Add the term to the total in the training code, or take it out of the formula.
+
+**When it cannot decide**
+Where rivals are named, only they are tried. A term that is 0 on all rows cannot be missed: see
+`surviving-rival`.
+
+**Numerics**
+The other reading is judged under the same derived tolerances as the declared formula.
+
+**Source**
+jingyaogong/minimind issue 140, amosgropp/IGR issue 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lossaudit.closure.check import Check
+from lossaudit.closure.examine import LogEvidence
+from lossaudit.model.finding import Finding, Severity
+from lossaudit.spec.tree import render
+
+
+def _run(evidence: LogEvidence) -> Iterator[Finding]:
+    outcome = evidence.outcome
+    fitting = [r for r in outcome.fitting() if r.automatic] if outcome else []
+    if outcome is None or not fitting or not fitting[0].name.startswith("drop "):
+        return
+    rival = fitting[0]
+    yield Finding(
+        CHECK.name,
+        CHECK.severity,
+        f"`{rival.name.removeprefix('drop ')}` is logged but not in the total: "
+        f"all {outcome.declared.decided:,} decided rows follow {render(rival.expr)}",
+        outcome.declared.steps,
+        evidence.locate(outcome.violations[0].record),
+        {"formula": render(rival.expr), "also": [r.name for r in fitting[1:]]},
+    )
+
+
+CHECK = Check(
+    "term-not-in-total",
+    "a declared term is missing from the logged total",
+    Severity.ERROR,
+    _run,
+    refutes=True,
+)

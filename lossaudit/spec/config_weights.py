@@ -1,0 +1,94 @@
+"""Weights that stand in a YAML or JSON config file.
+
+A weight may stand in a config file: `{file: ../configs/stage2.yaml, key: loss_params.vgg_loss}`.
+The path is relative to the spec's folder and may lead out of it with `..`, because specs lie beside
+the configs of a training run; absolute paths, drives and backslashes are refused, so that a spec
+means the same on every machine. Only the number is read; the file is never executed, and a message
+shows no more of it than the value at the key or the names near to it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lossaudit.errors import LossauditError, Problem, UsageError
+from lossaudit.spec.schema import ConfigKey, SpecFile
+from lossaudit.spec.shape import did_you_mean
+from lossaudit.spec.strict_yaml import LIMIT, compose_yaml
+from lossaudit.spec.yaml_nodes import Node
+
+
+def read_bytes(path: Path, what: str) -> bytes:
+    """The first MiB of a file, and one byte more where there is one."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(LIMIT + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{what} {str(path)!r} cannot be read: {reason}") from None
+
+
+def read_weights(
+    file: SpecFile, root: Node, folder: Path, problems: list[Problem]
+) -> dict[str, float]:
+    """Every parameter's number; what cannot be read is a problem."""
+    found: dict[str, float] = {}
+    for name, weight in file.parameters.items():
+        node = root.find("parameters", name)
+        try:
+            if not isinstance(weight, ConfigKey):
+                found[name] = weight
+            elif weight.file and weight.key:
+                found[name] = _look_up(folder / weight.file, weight)
+        except LossauditError as error:
+            message, place = f"parameters.{name}: {error.message}", node.place() if node else (1, 1)
+            problems.append(Problem(message, *place, error.expected, error.hint))
+    return found
+
+
+def _look_up(path: Path, weight: ConfigKey) -> float:
+    """The number at a dotted key of a config file."""
+    value = _read_config(path, weight.file)
+    parts = weight.key.split(".")
+    for i, part in enumerate(parts):
+        inner: Any = value.value if isinstance(value, Node) else value
+        if isinstance(inner, list) and re.fullmatch("[0-9]{1,9}", part) and int(part) < len(inner):
+            value = inner[int(part)]
+        elif isinstance(inner, dict) and part in inner:
+            value = inner[part]
+        else:
+            hint = did_you_mean(part, inner) if isinstance(inner, dict) else ""
+            raise UsageError(f"{weight.file} has no {'.'.join(parts[: i + 1])!r}", hint=hint)
+    found: Any = value.value if isinstance(value, Node) else value
+    if isinstance(found, float) and math.isfinite(found):
+        return found
+    shown = type(found).__name__ if isinstance(found, list | dict) else repr(found)[:60]
+    raise UsageError(f"{weight.key} in {weight.file} is {shown}", expected="a finite number")
+
+
+def _read_config(path: Path, shown: str) -> Any:
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{shown} is no plain file")
+    data = read_bytes(path, "the config file")
+    try:
+        text = data.decode("utf-8-sig")
+        if path.suffix == ".json" and len(data) <= LIMIT:
+            return json.loads(text, parse_int=float, object_pairs_hook=partial(_unique, shown))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{shown} cannot be read: {error}") from None
+    root, problems = compose_yaml(text, config=True)
+    for problem in problems:
+        raise UsageError(f"{shown}:{problem.line}:{problem.column}: {problem.message}")
+    return root
+
+
+def _unique(shown: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise UsageError(f"{shown} holds a key twice: {sorted(k for k, _ in pairs)!r}"[:200])
+    return found

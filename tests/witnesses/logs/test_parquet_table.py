@@ -1,0 +1,96 @@
+"""The parquet reader on what pyarrow and polars write, and on files that are cut or forged."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reading import FIXTURES, check_fixture, located, read
+
+from lossaudit.model.table import Damage
+from lossaudit.witnesses.logs import parquet_table
+from lossaudit.witnesses.logs.parquet_table import PARQUET_TABLE
+
+CASES = sorted(p for p in (FIXTURES / "parquet_table").iterdir() if p.is_dir())
+KINDS = (FIXTURES / "parquet_table/kinds/log.parquet").read_bytes()
+
+
+def written(frame: pl.DataFrame) -> bytes:
+    file = io.BytesIO()
+    frame.write_parquet(file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda p: p.name)
+def test_fixture_reads_as_its_truth(case: Path) -> None:
+    check_fixture(PARQUET_TABLE, case)
+
+
+def test_storage_is_that_of_the_column() -> None:
+    table, _ = read(PARQUET_TABLE, KINDS)
+    assert table is not None
+    storage = {tag: column.storage for tag, column in table.columns.items()}
+    expected = {"step": "float64", "loss": "float64", "lip": "float32", "latents": "float16"}
+    assert (storage, table.unit) == (expected, "row")
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.none() | st.floats(), st.none() | st.integers(-99, 99)), min_size=1))
+def test_reads_what_polars_writes(rows: list[tuple[float | None, int | None]]) -> None:
+    frame = pl.DataFrame(rows, {"a": pl.Float64, "b": pl.Int64}, orient="row")
+    table, damage = read(PARQUET_TABLE, written(frame))
+    expected = {
+        tag: [[i, float(r[k])] for i, r in enumerate(rows, 1) if r[k] is not None]
+        for k, tag in enumerate("ab")
+    }
+    assert damage == []
+    assert repr(located(table)) == repr(expected)
+
+
+def test_stretches_join_to_the_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_table, "_ROWS", 10)
+    for rows in (25, 30):
+        table, _ = read(PARQUET_TABLE, written(pl.DataFrame({"a": np.arange(float(rows))})))
+        assert located(table) == {"a": [[k + 1, float(k)] for k in range(rows)]}
+
+
+def test_a_file_that_is_cut_is_one_damage() -> None:
+    reason = "parquet: File out of specification: The file must end with PAR1 or PARE"
+    message = f"no readable Parquet file: {reason}; 0 rows were kept"
+    assert read(PARQUET_TABLE, KINDS[:-7]) == (None, [Damage(message, "log", 0, "byte")])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, len(KINDS)))
+def test_every_cut_is_damage(length: int) -> None:
+    table, damage = read(PARQUET_TABLE, KINDS[:length])
+    assert len(damage) == (length < len(KINDS))
+    assert (table is None) == (length < len(KINDS))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, len(KINDS) - 1), st.integers(0, 255))
+def test_a_forged_byte_never_raises(place: int, byte: int) -> None:
+    read(PARQUET_TABLE, KINDS[:place] + bytes([byte]) + KINDS[place + 1 :])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.binary())
+def test_arbitrary_bytes_never_raise(content: bytes) -> None:
+    read(PARQUET_TABLE, b"PAR1" + content + b"PAR1")
+
+
+def test_tables_without_rows_or_numbers_give_nothing() -> None:
+    assert read(PARQUET_TABLE, written(pl.DataFrame({"a": [1.0]}).clear())) == (None, [])
+    assert read(PARQUET_TABLE, written(pl.DataFrame({"a": ["x"]}))) == (None, [])
+
+
+def test_sniff_goes_by_the_magic_number() -> None:
+    assert PARQUET_TABLE.sniff(KINDS, "x.csv") == 100
+    assert PARQUET_TABLE.sniff(b"", "x.parquet") == 0
+    assert PARQUET_TABLE.sniff(b"a,b\n1,2\n", "x.parquet") == 0
