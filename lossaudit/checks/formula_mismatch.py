@@ -58,11 +58,13 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
 
 def _in_numbers(row: ViolatingRow, evidence: LogEvidence) -> str:
     excess = abs(row.residual) / row.tolerance if row.tolerance else float("inf")
+    dtype = evidence.binding.dtype
     written = evidence.binding.resolutions[evidence.binding.total or ""].in_words()
+    basis = dtype if dtype == written else f"{dtype}, {written}"
     return (
         f"step {row.step:,}: total {row.total:.7g}, recomputed {row.recomputed:.7g}; residual "
         f"{row.residual:+.1e} is {excess:,.3g} x the {row.tolerance:.1e} that rounding explains "
-        f"({evidence.binding.dtype}, {written})"
+        f"({basis})"
     )
 
 

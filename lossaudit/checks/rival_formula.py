@@ -1,8 +1,8 @@
 """The log follows another formula than the declared one: a rival, and it says which.
 
 **What it checks**
-Where some row refutes the declared formula, every named rival is put to the same rows. One that no row
-refutes is what the log follows instead.
+Where some row refutes the declared formula, every named rival is put to the same rows. One that
+no row refutes is what the log follows instead.
 
 **Why it matters**
 MuseTalk's figure puts lambda on the latent loss, its code puts 2.0 on the pixel loss. Whoever

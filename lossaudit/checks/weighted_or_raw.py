@@ -44,8 +44,8 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
     yield Finding(
         CHECK.name,
         CHECK.severity,
-        "the plain sum of the logged terms fits: they hold their weights already, or these are never "
-        "applied; "
+        "the plain sum of the logged terms fits: they hold their weights already, or these are "
+        "never applied; "
         f"all {outcome.declared.decided:,} decided rows follow {render(rival.expr)}",
         outcome.declared.steps,
         evidence.locate(outcome.violations[0].record),

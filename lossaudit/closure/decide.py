@@ -105,8 +105,9 @@ def _finite_terms(needed: frozenset[str], block: Block, shape: tuple[int, ...]) 
 
 
 def _overflowed(block: Block, value: Floats, tolerance: Floats) -> Bools:
-    """An infinite total whose finite formula exceeds what the dtype can hold is no contradiction."""
+    """An infinite total is no contradiction where the formula exceeds what the dtype can hold."""
     largest = block.arithmetic.form.largest
     with np.errstate(invalid="ignore"):
         reached = np.abs(value) + np.where(np.isfinite(tolerance), tolerance, 0.0) >= largest
-    return np.isinf(block.total) & (np.sign(block.total) == np.sign(value)) & reached
+    same_sign = np.sign(block.total) == np.sign(value)
+    return np.asarray(np.isinf(block.total) & same_sign & reached)

@@ -174,7 +174,9 @@ class Closure:
     def result(self) -> Outcome:
         """Everything that the rows so far say."""
         weights = {monomial_name(m): float(c) for m, c in normal_form(self.declared).coefficients}
-        box, stretch, correlated = None, None, ()
+        box: WeightBox | None = None
+        stretch: tuple[int, int] | None = None
+        correlated: tuple[tuple[str, str, float], ...] = ()
         if self._weight_rows:
             joined, steps = _join(self._weight_rows), np.concatenate(self._weight_steps)
             box = certify(joined)
@@ -213,7 +215,7 @@ class Closure:
         bound = np.broadcast_to(relative, shape)[chosen][:, None]
         eta = 0.5 * len(form) * block.arithmetic.form.smallest_subnormal
         coefficients = np.array([float(c) for _, c in form])
-        usable = np.isfinite(terms).all(axis=1) & np.isfinite(radius).all(axis=1)
+        usable = np.asarray(np.isfinite(np.hstack([terms, radius])).all(axis=1))
         ready = WeightRows(
             block.total[chosen],
             terms,
@@ -295,11 +297,13 @@ def _series(rows: Rows, block: Block, decision: Decision, declared: Expr) -> Ser
 def _join(parts: list[WeightRows]) -> WeightRows:
     if len(parts) == 1:
         return parts[0]
-    stacked = (
-        np.concatenate([getattr(p, name) for p in parts])
-        for name in ("total", "terms", "slack", "spread")
+    return WeightRows(
+        np.concatenate([p.total for p in parts]),
+        np.concatenate([p.terms for p in parts]),
+        np.concatenate([p.slack for p in parts]),
+        np.concatenate([p.spread for p in parts]),
+        parts[0].signs,
     )
-    return WeightRows(*stacked, parts[0].signs)
 
 
 def _correlated(rows: WeightRows, labels: list[str]) -> tuple[tuple[str, str, float], ...]:

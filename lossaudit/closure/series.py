@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class Series:
 
 
 def thin(parts: Sequence[Series]) -> Series:
-    """Join stretches and keep at most 240 points: of each bucket the one with the worst residual."""
+    """Join stretches and keep at most 240 points: the worst residual of each bucket."""
     filled = [p for p in parts if len(p)]
     if not filled:
         return Series()
@@ -39,7 +40,5 @@ def thin(parts: Sequence[Series]) -> Series:
     with np.errstate(divide="ignore", invalid="ignore"):
         excess = np.nan_to_num(np.abs(joined["residual"]) / joined["tolerance"], nan=np.inf)
     edges = np.linspace(0, count, MOST_POINTS + 1).astype(np.int64)
-    kept = np.array(
-        [a + int(np.argmax(excess[a:b])) for a, b in zip(edges, edges[1:], strict=False)]
-    )
+    kept = np.array([a + int(np.argmax(excess[a:b])) for a, b in pairwise(edges)])
     return Series({name: column[kept] for name, column in joined.items()})

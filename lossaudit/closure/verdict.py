@@ -1,4 +1,4 @@
-"""Evidence -> verdict. PASS and FAIL are earned on rows; all else is INCONCLUSIVE, with the reason."""
+"""Evidence -> verdict: PASS and FAIL are earned on rows, all else is INCONCLUSIVE."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ def _least_squares(rows: WeightRows) -> Floats:
 def _unit(terms: Floats, reach: Floats) -> Floats:
     """For each weight, the change that moves the most sensitive row by one tolerance."""
     sensitivity = np.abs(terms / reach[:, None]).max(axis=0)
-    return 1 / np.maximum(sensitivity, 1e-300)
+    return np.asarray(1 / np.maximum(sensitivity, 1e-300))
 
 
 def _solve(
@@ -209,7 +209,7 @@ def _solve(
     """min objective . x with low <= matrix x <= high and bounds; None if there is no x."""
     import highspy
 
-    solver = highspy.Highs()
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.setOptionValue("output_flag", False)
     program = highspy.HighsLp()
     program.num_col_, program.num_row_ = matrix.shape[1], matrix.shape[0]

@@ -97,8 +97,18 @@ def _weights_note(outcome: Outcome) -> str:
         notes.append(
             f"over the longest consistent stretch: {rows:,} rows, steps {first:,} to {last:,}"
         )
+    wide = _uncertain(outcome)
     for a, b, correlation in outcome.correlated:
-        notes.append(
-            f"`{a}` and `{b}` move together (r = {correlation:.4f}): single weights can hardly be told"
-        )
+        if a in wide and b in wide:
+            together = f"`{a}` and `{b}` move together (r = {correlation:.4f})"
+            notes.append(f"{together}: their single weights can hardly be told")
     return "; ".join(notes)
+
+
+def _uncertain(outcome: Outcome) -> set[str]:
+    """Weights whose certified interval is wider than a twentieth of the declared weight."""
+    if outcome.box is None:
+        return set()
+    widths = (outcome.box.high - outcome.box.low).tolist()
+    pairs = zip(outcome.weights.items(), widths, strict=True)
+    return {name for (name, declared), width in pairs if width > 0.05 * abs(declared)}

@@ -47,7 +47,7 @@ class Violation:
 
     @property
     def excess(self) -> float:
-        """|residual| / tolerance; above 1 refutes. Infinite where the tolerance is 0 or not finite."""
+        """|residual| / tolerance, infinite where that says nothing; above 1 refutes."""
         if not math.isfinite(self.residual):
             return math.inf
         return abs(self.residual) / self.tolerance if self.tolerance > 0 else math.inf

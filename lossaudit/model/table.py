@@ -131,6 +131,6 @@ def concatenate(tables: Sequence[Table]) -> Table:
     if first.steps is not None:
         steps = np.concatenate([t.steps for t in tables if t.steps is not None])
     starts = [(int(o), t.source) for t, o in zip(tables, offsets, strict=False)]
-    parts = tuple(p for i, p in enumerate(starts) if i == 0 or p[1] != starts[i - 1][1])
+    files = tuple(s for i, s in enumerate(starts) if i == 0 or s[1] != starts[i - 1][1])
     positions = np.concatenate([t.positions for t in tables])
-    return Table(first.source, columns, positions, first.unit, steps, parts)
+    return Table(first.source, columns, positions, first.unit, steps, files)

@@ -25,6 +25,8 @@ from lossaudit.numerics.formats import FORMATS, FloatFormat, gamma
 LIBRARY_ROUNDINGS = 4
 """Roundings granted to exp, log and sqrt: torch's CPU and CUDA versions stay within 2 ulp."""
 
+ZERO: Floats = np.zeros(())
+
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
@@ -77,22 +79,19 @@ class Arithmetic:
         An exact one is a whole number: up to 256 every training dtype holds it, and in a condition
         such as step < 1000 it is compared as the integer that it is.
         """
-        size = np.float64(abs(value))
-        zero = np.float64(0.0)
-        return Bounded(np.asarray(value), zero, size, zero, int(not exact or size > 256), exact)
+        size = np.asarray(abs(value))
+        return Bounded(np.asarray(value), ZERO, size, ZERO, int(not exact or size > 256), exact)
 
     def column(self, values: Floats, half_widths: Floats) -> Bounded:
         """A logged column, each value standing for an interval of that half-width."""
-        zero = np.float64(0.0)
-        return Bounded(values, half_widths, np.abs(values) + half_widths, zero)
+        return Bounded(values, half_widths, np.abs(values) + half_widths, ZERO)
 
     def exactly(self, values: Floats) -> Bounded:
         """A column that is known exactly, such as the step."""
-        zero = np.float64(0.0)
-        return Bounded(values, zero, np.abs(values), zero, 0, True)
+        return Bounded(values, ZERO, np.abs(values), ZERO, 0, True)
 
     def add(self, addends: list[Bounded]) -> Bounded:
-        """Sum in any order of n addends: n - 1 roundings; an addend without weight counts as 1*t."""
+        """Sum of n addends in any order: n - 1 roundings; one without weight counts as 1*t."""
         if all(a.exact for a in addends):
             return self.exactly(sum(a.value for a in addends))  # type: ignore[arg-type]
         eta = 0.5 * self.form.smallest_subnormal
@@ -233,10 +232,10 @@ class Arithmetic:
         """A library function's result: its input's error is in the radius already."""
         with np.errstate(invalid="ignore", over="ignore"):
             magnitude = np.abs(value) + np.where(np.isfinite(radius), radius, 0.0)
-        floor = np.float64(self.form.smallest_subnormal)
+        floor = np.asarray(self.form.smallest_subnormal)
         return Bounded(value, radius, magnitude, floor, LIBRARY_ROUNDINGS)
 
 
 def _is_gated(weight: Bounded, term: Bounded) -> Bools:
-    """Whether a weight of exactly 0 meets a term that is not finite: a guard may have skipped it."""
+    """Whether a weight of exactly 0 meets a term that is not finite; a guard may skip it."""
     return np.asarray((weight.value == 0) & (weight.radius == 0) & ~np.isfinite(term.value))

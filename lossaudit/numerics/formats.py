@@ -57,7 +57,7 @@ class FloatFormat:
 
     def holds(self, values: Floats) -> Bools:
         """Whether each value is exactly a number of this format; NaN and infinities are."""
-        return (self.nearest(values) == values) | ~np.isfinite(values)
+        return np.asarray((self.nearest(values) == values) | ~np.isfinite(values))
 
 
 FORMATS = {

@@ -136,7 +136,7 @@ def _has_decimals(values: Floats, decimals: int) -> Bools:
     """Exact: n / 10**d is correctly rounded for |n| < 2**53 and d <= 22."""
     power = 10.0**decimals
     scaled = np.rint(values * power)
-    return (np.abs(scaled) < 2.0**53) & (scaled / power == values)
+    return np.asarray((np.abs(scaled) < 2.0**53) & (scaled / power == values))
 
 
 def fewest_digits(values: Floats) -> int | None:
@@ -152,7 +152,7 @@ def fewest_digits(values: Floats) -> int | None:
 def _has_digits(values: Floats, digits: int) -> Bools:
     shift = digits - 1 - _decade(values)
     up, down = 10.0 ** np.clip(shift, 0, 22), 10.0 ** np.clip(-shift, 0, 22)
-    fits = np.rint(values * up / down) / up * down == values
+    fits = np.asarray(np.rint(values * up / down) / up * down == values)
     for i in np.flatnonzero(np.abs(shift) > 22):  # powers of ten are inexact there: ask the text
         fits[i] = float(f"{values[i]:.{digits - 1}e}") == values[i]
     return fits

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
@@ -107,15 +108,22 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Decompress concatenated gzip members; each output piece is at most one block."""
-    member, inside = zlib.decompressobj(wbits=31), False
+def _slices(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
     for piece in pieces:
+        for start in range(0, len(piece), size):
+            yield piece[start : start + size]
+
+
+def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Decompress concatenated gzip members; each output piece is about a block at most."""
+    member, inside = zlib.decompressobj(wbits=31), False
+    for piece in _slices(pieces, 1 << 16):
         while piece := piece if inside else piece.lstrip(b"\0"):  # zeros may pad a member
-            inside = True
+            inside, before = True, member.copy()
             try:
                 produced = member.decompress(piece, BLOCK)
             except zlib.error as error:
+                yield from _up_to_error(before, piece)
                 raise _BrokenError(str(error)) from None
             if produced:
                 yield produced
@@ -128,6 +136,16 @@ def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
         raise _BrokenError("the file ends inside a compressed member")
 
 
+def _up_to_error(member: zlib._Decompress, piece: bytes) -> Iterator[bytes]:
+    """What precedes an error inside a piece, which zlib drops; byte by byte."""
+    kept = bytearray()
+    with suppress(zlib.error):
+        for byte in piece:
+            kept += member.decompress(bytes((byte,)))
+    if kept:
+        yield bytes(kept)
+
+
 def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Decompress concatenated zstd frames; each output piece is at most one block."""
     if sys.version_info >= (3, 14):
@@ -136,7 +154,7 @@ def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
         from backports import zstd
 
     frame, inside = zstd.ZstdDecompressor(), False
-    for piece in pieces:
+    for piece in _slices(pieces, 1 << 10):  # an error drops what its slice would have given
         while piece or (inside and not frame.needs_input):
             inside = True
             try:

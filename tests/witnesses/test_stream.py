@@ -130,6 +130,19 @@ def test_a_wrong_gzip_checksum_is_damage() -> None:
 
 
 @either
+def test_what_precedes_an_error_is_kept(compress: Compress) -> None:
+    words = b"".join(b"%d " % k for k in random.Random(1).choices(range(10**6), k=400_000))
+    stored = bytearray(compress(words))
+    middle = len(stored) // 2
+    stored[middle : middle + 400] = b"\xff" * 400
+    content, damage = everything(bytes(stored))
+    known = next((i for i, (a, b) in enumerate(zip(content, words, strict=False)) if a != b), None)
+    assert len(damage) == 1
+    assert (known or len(content)) > len(words) // 2 - 300_000
+    assert len(content) < len(words)
+
+
+@either
 def test_foreign_bytes_after_a_member_are_damage(compress: Compress) -> None:
     content, damage = everything(compress(CONTENT) + b"not compressed")
     assert content == CONTENT
@@ -227,6 +240,4 @@ def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_path_with_nul_is_refused() -> None:
-    assert refusal("a\0b") == (
-        "a\0b: cannot be read: embedded null byte\n  expected: a log file"
-    )
+    assert refusal("a\0b") == ("a\0b: cannot be read: embedded null byte\n  expected: a log file")

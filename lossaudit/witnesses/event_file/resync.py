@@ -79,7 +79,7 @@ def find_headers(stretch: bytes) -> list[tuple[int, int]]:
     for place, effects in enumerate(_crc_effects()):
         crc ^= effects[content[offsets + place]]
     masked = (crc >> np.uint32(15) | crc << np.uint32(17)) + np.uint32(MASK_DELTA)
-    right = (masked == stored) & (announced > 0) & (announced <= LONGEST_SOUGHT)
+    right = (masked == stored) & (announced <= LONGEST_SOUGHT)
     return list(zip(offsets[right].tolist(), announced[right].tolist(), strict=True))
 
 

@@ -64,7 +64,8 @@ def _tables(file: BinaryIO, source: str) -> Iterator[Table]:
 
 def _column(series: polars.Series) -> Column:
     shown = series.is_not_null().to_numpy()
-    values = series.drop_nulls().to_numpy().astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN
+        values = series.drop_nulls().to_numpy().astype(np.float64)
     storage = _STORAGE.get(str(series.dtype), "float64")
     return Column(series.name, values, np.flatnonzero(shown), storage)
 

@@ -48,7 +48,7 @@ _PAIR = re.compile(
 )
 _MEAN = re.compile(rb"[ ]*+\([ ]*+(" + _NUMBER + rb")[ ]*+\)", re.VERBOSE)
 _SEPARATOR = re.compile(
-    rb"[,;|\[\]{}:=<>#\x00-\x1f] | [ ][ ] | [ ]-[ ] | \xe2\x96[\x80-\x9f]?", re.VERBOSE
+    rb"[,;|\[\]{}:=<>#\x00-\x1f] | [ ][ ]++ | [ ]-[ ] | \xe2\x96[\x80-\x9f]?", re.VERBOSE
 )
 _LEADING = re.compile(rb"(?:[-+\d.:/%]++[ ]++)*+[-*.>)\s'\"`]*+")
 _LETTER = re.compile(rb"[A-Za-z\x80-\xff]")

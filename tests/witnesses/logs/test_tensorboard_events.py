@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from lossaudit.model.table import Damage, Table, concatenate
 from lossaudit.witnesses.event_file import framing, resync, wire
-from lossaudit.witnesses.event_file.event import decode_event
+from lossaudit.witnesses.event_file.event import decode_event, simple_layout
 from lossaudit.witnesses.logs.tensorboard_events import TENSORBOARD_EVENTS
 from lossaudit.witnesses.reader import ReadOptions
 from lossaudit.witnesses.stream import LogStream
@@ -389,6 +389,12 @@ def test_restart_with_repeated_and_falling_steps_keeps_every_value():
     assert tables[0].columns["t"].values.tolist() == list(range(7))
 
 
+@pytest.mark.parametrize("size", [0, 1, 100, 127, 128, 300, 20_000])
+def test_short_way_knows_how_writers_lay_out_a_scalar(size):
+    tag = b"x" * size
+    assert simple_layout(tag) == event(1, simple(tag, 1.0))[11:-4]
+
+
 def test_column_that_mixes_widths_has_the_coarsest(tensorboard):
     double, half = (
         frame(event(1, field(1, b"t") + field(8, p.SerializeToString())))
@@ -416,7 +422,9 @@ def test_memory_stays_within_blocks_whatever_the_file_holds():
     import tracemalloc
 
     image = frame(event(1, field(1, b"image") + field(4, bytes(1 << 16))))
-    pieces = itertools.repeat(image * 16 + record(1), 99)
+    huge = struct.pack("<Q", 2**40)
+    good = itertools.repeat(image * 16 + record(1), 99)
+    pieces = itertools.chain([VERSION + huge + crc(huge)], good)
 
     class Generated(io.RawIOBase):
         def read(self, _=-1):
@@ -519,6 +527,19 @@ def test_forged_length_allocates_nothing_and_the_records_after_it_are_read(lengt
     assert peak < 1 << 20
 
 
+def test_length_over_the_limit_is_named():
+    header = struct.pack("<Q", 2**40)
+    _, (damage,) = read(VERSION + header + crc(header) + record(1))
+    message = "a record announces 1,099,511,627,776 bytes; at most 268,435,456 are read; "
+    assert damage.message == message + "12 bytes are passed over"
+
+
+@pytest.mark.parametrize("noise", range(4070, 4110))
+def test_record_is_found_wherever_the_search_is_cut_into_steps(noise):
+    tables, damage = read(VERSION + b"#" * noise + record(1))
+    assert len(values_of(tables)) == len(damage) == 1
+
+
 def test_forged_headers_cannot_drive_up_the_cost():
     header = struct.pack("<Q", 1 << 23)
     content = record(1) + (header + crc(header)) * (1 << 20) + record(2)
@@ -590,11 +611,14 @@ def test_search_finds_exactly_the_offsets_with_a_right_header():
     ):
         header = struct.pack("<Q", length)
         content[at : at + 12] = header + crc(header)
+    for at, high in enumerate((1 << 32, 1 << 40, 1 << 48, 1 << 56)):
+        forged = struct.pack("<Q", 5 | high) + crc(struct.pack("<Q", 5))
+        content[200 + 20 * at : 212 + 20 * at] = forged
     slow = [
         (at, length)
         for at in range(len(content) - 11)
         if (length := framing.read_length(bytes(content[at : at + 12]))) is not None
-        and 0 < length <= resync.LONGEST_SOUGHT
+        and length <= resync.LONGEST_SOUGHT
     ]
     assert resync.find_headers(bytes(content)) == slow
     assert [at for at, _ in slow] == [0, 100, 4005, 19_988]
@@ -676,6 +700,8 @@ tensors = st.builds(
 
 
 @given(wire_bytes | tensors)
+@example(event(1, simple("t", 1.0)) + field(4, b"a graph: of alternatives the last counts"))
+@example(event(1, simple("t", 1.0)) + field(5, field(1, simple("u", 2.0))))
 @settings(deadline=None, max_examples=1500)
 def test_scalars_equal_those_of_the_protobuf_library(tensorboard, payload):
     from google.protobuf.message import DecodeError
@@ -729,6 +755,7 @@ def sniff(content: bytes, name: str = "log") -> int:
 def test_event_file_is_known_by_its_content():
     assert sniff(VERSION) == sniff(record(1)) == sniff(small_file()[0]) == 100
     assert sniff(b"noise" + record(1) + record(2)) == 100
+    assert sniff(frame(field(5, field(1, simple("no wall time", 1.0))))) == 100
     assert sniff(frame(b"\x09" + struct.pack("<d", 1.7e9) + field(4, bytes(1 << 20)))) == 90
 
 
