@@ -232,6 +232,8 @@ class Closure:
         sizes = np.abs(weighted)
         whole = sizes.sum(axis=1)
         kept = whole > 0
+        if not kept.any():
+            return
         for i, label in enumerate(labels):
             share = sizes[kept, i] / whole[kept]
             histogram = np.bincount(

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
 from lossaudit.model.table import Column, Damage, Storage, Table
+from lossaudit.witnesses import parquet_worker
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream
-
-if TYPE_CHECKING:
-    import polars
 
 _MAGIC = b"PAR1"
 _ROWS = 1 << 20
 _STORAGE: dict[str, Storage] = {"Float16": "float16", "Float32": "float32"}
+
+
+class _RefusedError(Exception):
+    """The library cannot read the file."""
 
 
 def sniff(head: bytes, name: str) -> int:
@@ -27,47 +33,63 @@ def sniff(head: bytes, name: str) -> int:
 def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
     """Read the integer and floating columns; nulls are missing values, positions rows from 1.
 
-    A file that the library refuses is one `Damage`, for its index stands at its end: without it
-    nothing can be kept.
+    A file that polars refuses is one `Damage`, for its index stands at its end: without it nothing
+    can be kept. polars runs in a process of its own, see `parquet_worker`.
     """
-    import polars
-
-    refused = (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError, ValueError)
-    with stream.seekable() as file:
-        row = 0
+    rows = 0
+    with tempfile.NamedTemporaryFile(suffix=".parquet") as file, tempfile.TemporaryFile() as errors:
+        for block in stream.blocks():
+            file.write(block)
+        file.flush()
+        command = [sys.executable, "-P", parquet_worker.__file__, file.name, str(_ROWS)]
+        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
         try:
-            for table in _tables(file, stream.name):
-                row += table.records
+            for table in _tables(worker, stream.name):
+                rows += table.records
                 yield table
-        except refused as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            message = f"no readable Parquet file: {reason}; {row:,} rows were kept"
+            if worker.wait():
+                raise _RefusedError(_last_words(errors, worker.returncode))
+        except _RefusedError as error:
+            message = f"no readable Parquet file: {error}; {rows:,} rows were kept"
             yield Damage(message, stream.name, 0, "byte")
+        finally:
+            worker.kill()
+            worker.communicate()
 
 
-def _tables(file: BinaryIO, source: str) -> Iterator[Table]:
-    import polars
+def _tables(worker: subprocess.Popen[bytes], source: str) -> Iterator[Table]:
+    """The stretches that the worker writes, up to where it ends."""
+    out, first = worker.stdout, 1
+    assert out is not None
+    while line := out.readline():
+        try:
+            found = json.loads(line)
+            if "error" in found:
+                raise _RefusedError(found["error"])
+            columns = {column[0]: _column(out, *column) for column in found["columns"]}
+        except ValueError:  # the worker died in mid-sentence
+            return
+        if found["rows"]:
+            positions = np.arange(first, first + found["rows"], dtype=np.int64)
+            yield Table(source, columns, positions, "row")
+        first += found["rows"]
 
-    schema = polars.read_parquet_schema(file)
-    tags = [tag for tag, dtype in schema.items() if dtype.is_integer() or dtype.is_float()]
-    file.seek(0)
-    wanted = polars.scan_parquet(file).select(tags)
-    first, rows = 0, _ROWS
-    while tags and rows == _ROWS:
-        frame = wanted.slice(first, _ROWS).collect()
-        rows = frame.height
-        if rows:
-            columns = {tag: _column(frame[tag]) for tag in tags}
-            yield Table(source, columns, np.arange(first + 1, first + rows + 1), "row")
-        first += rows
+
+def _column(out: IO[bytes], tag: str, dtype: str, count: int) -> Column:
+    """The next column; `ValueError` if it is cut."""
+    values, records = (_array(out, kind, count) for kind in (np.float64, np.int64))
+    return Column(tag, values, records, _STORAGE.get(dtype, "float64"))
 
 
-def _column(series: polars.Series) -> Column:
-    shown = series.is_not_null().to_numpy()
-    with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN
-        values = series.drop_nulls().to_numpy().astype(np.float64)
-    storage = _STORAGE.get(str(series.dtype), "float64")
-    return Column(series.name, values, np.flatnonzero(shown), storage)
+def _array(out: IO[bytes], kind: type[Any], count: int) -> np.ndarray[Any, np.dtype[Any]]:
+    return np.frombuffer(out.read(8 * count), kind, count)
+
+
+def _last_words(errors: IO[bytes], code: int) -> str:
+    errors.seek(0)
+    lines = errors.read(1 << 16).decode("utf-8", "replace").splitlines()
+    memory = [line for line in lines if line.startswith("memory allocation of")]
+    return memory[0] if memory else f"polars ended with code {code}"
 
 
 PARQUET_TABLE = Reader("parquet", "Parquet tables", sniff, read)

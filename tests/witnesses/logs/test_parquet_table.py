@@ -12,12 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reading import FIXTURES, check_fixture, located, read
 
-from lossaudit.model.table import Damage
+from lossaudit.model.table import Damage, Table
 from lossaudit.witnesses.logs import parquet_table
 from lossaudit.witnesses.logs.parquet_table import PARQUET_TABLE
+from lossaudit.witnesses.reader import ReadOptions
+from lossaudit.witnesses.stream import LogStream
 
 CASES = sorted(p for p in (FIXTURES / "parquet_table").iterdir() if p.is_dir())
 KINDS = (FIXTURES / "parquet_table/kinds/log.parquet").read_bytes()
+
+FORGED = 40  # a byte of a page header
 
 
 def written(frame: pl.DataFrame) -> bytes:
@@ -39,13 +43,13 @@ def test_storage_is_that_of_the_column() -> None:
     assert (storage, table.unit) == (expected, "row")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.lists(st.tuples(st.none() | st.floats(), st.none() | st.integers(-99, 99)), min_size=1))
 def test_reads_what_polars_writes(rows: list[tuple[float | None, int | None]]) -> None:
     frame = pl.DataFrame(rows, {"a": pl.Float64, "b": pl.Int64}, orient="row")
     table, damage = read(PARQUET_TABLE, written(frame))
     expected = {
-        tag: [[i, float(r[k])] for i, r in enumerate(rows, 1) if r[k] is not None]
+        tag: [[i, float(v)] for i, r in enumerate(rows, 1) if (v := r[k]) is not None]
         for k, tag in enumerate("ab")
     }
     assert damage == []
@@ -65,7 +69,7 @@ def test_a_file_that_is_cut_is_one_damage() -> None:
     assert read(PARQUET_TABLE, KINDS[:-7]) == (None, [Damage(message, "log", 0, "byte")])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, len(KINDS)))
 def test_every_cut_is_damage(length: int) -> None:
     table, damage = read(PARQUET_TABLE, KINDS[:length])
@@ -73,16 +77,31 @@ def test_every_cut_is_damage(length: int) -> None:
     assert (table is None) == (length < len(KINDS))
 
 
-@settings(max_examples=150, deadline=None)
+def test_a_forged_size_that_aborts_polars_is_one_damage() -> None:
+    content = KINDS[:FORGED] + b"\x01" + KINDS[FORGED + 1 :]
+    reason = "memory allocation of 2305843009213693952 bytes failed"
+    message = f"no readable Parquet file: {reason}; 0 rows were kept"
+    assert read(PARQUET_TABLE, content) == (None, [Damage(message, "log", 0, "byte")])
+
+
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, len(KINDS) - 1), st.integers(0, 255))
 def test_a_forged_byte_never_raises(place: int, byte: int) -> None:
     read(PARQUET_TABLE, KINDS[:place] + bytes([byte]) + KINDS[place + 1 :])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.binary())
 def test_arbitrary_bytes_never_raise(content: bytes) -> None:
-    read(PARQUET_TABLE, b"PAR1" + content + b"PAR1")
+    table, damage = read(PARQUET_TABLE, b"PAR1" + content + b"PAR1")
+    assert (table, len(damage)) == (None, 1)
+
+
+def test_a_reader_that_is_left_early_ends_its_worker() -> None:
+    stream = LogStream("log", io.BytesIO(KINDS))
+    items = PARQUET_TABLE.read(stream, ReadOptions())
+    assert isinstance(next(items), Table)
+    items.close()  # type: ignore[attr-defined] # a ResourceWarning would fail this test
 
 
 def test_tables_without_rows_or_numbers_give_nothing() -> None:

@@ -405,11 +405,13 @@ def test_column_that_mixes_widths_has_the_coarsest(tensorboard):
 
 
 def test_number_of_points_is_not_limited_and_tables_are_bounded():
-    tables, damage = read(VERSION + b"".join(record(s, "t", s) for s in range(210_000)))
+    records = [VERSION, *(record(s, "t", s) for s in range(210_000))]
+    tables, damage = read(b"".join(records))
     assert damage == []
     assert [table.records for table in tables] == [200_000, 10_000]
     table = concatenate(tables)
     assert (table.steps == np.arange(210_000)).all()
+    assert (table.positions == np.cumsum([len(r) for r in records[:-1]])).all()
     assert (table.columns["t"].values == np.arange(210_000)).all()
 
 

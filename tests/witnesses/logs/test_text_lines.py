@@ -287,6 +287,13 @@ def test_closed_redraw_is_complete(end: bytes) -> None:
     assert not damage
 
 
+def test_closed_line_that_is_no_redraw_is_not_complete() -> None:
+    table, damage = read(b"x [a=1]\nx [a=2]")
+    assert table is not None
+    assert values(table, "a") == [1.0]
+    assert [d.position for d in damage] == [2]
+
+
 def test_cut_redraw_is_not_complete() -> None:
     table, damage = read(b"x [a=1]\rx [a=2")
     assert table is not None
@@ -383,6 +390,17 @@ def test_digits_inside_names_are_told_apart_in_bulk() -> None:
     content = b"".join(b"l%d: %d, x: 1\n" % (k % 3, k) for k in range(60))
     assert_paths_agree(content)
     assert set(read_whole(content).columns) == {"l0", "l1", "l2", "x"}
+    assert_paths_agree(b"l1: 1\n" + b"l12: 2\n" * 20)
+
+
+def test_words_twice_in_a_line_count_once_in_bulk() -> None:
+    assert_paths_agree(b"a: nan, a: inf, b: 1, b: nan\n" * 20)
+
+
+def test_bars_of_any_length_share_few_shapes() -> None:
+    bars = (f"a: {k}%|{'█' * k}{'▏' * (k % 2)}{' ' * (9 - k)}| x" for k in range(10))
+    hashes = (f"a: {k}%|{'#' * k}{' ' * (9 - k)}| x" for k in range(10))
+    assert len({*fold("\n".join([*bars, *hashes, ""]).encode()).shapes}) <= 7
 
 
 @given(st.binary(max_size=400), st.binary(max_size=30))
@@ -397,7 +415,19 @@ NUMBER_TEXT = st.from_regex(r"\A-?[0-9]{1,12}(\.[0-9]{1,20})?(e[-+]?[0-9]{1,4})?
 
 
 @given(st.lists(NUMBER_TEXT, min_size=1, max_size=20))
-@example(["-0", "0.1", "99999999.9999999", "1e22", "1e23", "123456789012", "5e-324", "1.5e3"])
+@example(
+    [
+        "-0",
+        "0.1",
+        "99999999.9999999",
+        "91558756.44234785",
+        "1e22",
+        "1e23",
+        "123456789012",
+        "5e-324",
+        "1.5e3",
+    ]
+)
 @settings(max_examples=300, deadline=None)
 def test_parse_runs_equals_float_bit_for_bit(texts: list[str]) -> None:
     runs = fold("".join(f"{t}\n" for t in texts).encode()).runs

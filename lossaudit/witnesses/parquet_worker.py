@@ -1,0 +1,57 @@
+"""Reads one Parquet file and writes its numbers to standard output; run as a process of its own.
+
+polars aborts its whole process on some forged files ("memory allocation of 2305843009213693952
+bytes failed"), which no caller can catch. So `logs/parquet_table.py` runs this file, which imports
+nothing of ours, and survives it. The output is, for each stretch of rows, a line of JSON with
+`rows` and `columns` ([tag, dtype, count] each), then for each column `count` float64 values and the
+`count` int64 rows that hold them; a line with `error` is the last one.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import BinaryIO
+
+import numpy as np
+
+
+def write_columns(path: str, rows: int, out: BinaryIO) -> None:
+    """Write the integer and floating columns of the file at `path`, `rows` rows at a time."""
+    import polars
+
+    schema = polars.read_parquet_schema(path)
+    tags = [tag for tag, dtype in schema.items() if dtype.is_integer() or dtype.is_float()]
+    wanted = polars.scan_parquet(path, glob=False).select(tags)
+    first = height = 0
+    while tags and (first == 0 or height == rows):
+        frame = wanted.slice(first, rows).collect()
+        height = frame.height
+        first += height
+        columns = [(tag, str(schema[tag]), frame[tag].drop_nulls().to_numpy()) for tag in tags]
+        counted = [(tag, dtype, len(values)) for tag, dtype, values in columns]
+        out.write(json.dumps({"rows": height, "columns": counted}).encode() + b"\n")
+        for tag, _, values in columns:
+            with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN
+                out.write(values.astype(np.float64).tobytes())
+            out.write(
+                np.flatnonzero(frame[tag].is_not_null().to_numpy()).astype(np.int64).tobytes()
+            )
+
+
+def main(path: str, rows: int) -> None:
+    """The process: `python parquet_worker.py FILE ROWS`."""
+    import polars
+
+    exceptions = polars.exceptions
+    out = sys.stdout.buffer
+    try:
+        write_columns(path, rows, out)
+    except (exceptions.PolarsError, exceptions.PanicException, OSError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        out.write(json.dumps({"error": reason}).encode() + b"\n")
+    out.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
