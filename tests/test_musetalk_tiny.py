@@ -1,4 +1,4 @@
-"""The fixture's real trainings, in all the formats that they wrote, get the verdict they deserve."""
+"""The fixture's real trainings get the verdict they deserve, in all the formats they wrote."""
 
 from __future__ import annotations
 

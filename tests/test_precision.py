@@ -1,7 +1,7 @@
 """MuseTalk's formula against the figure's, on logs written in every common way.
 
-Each log is a simulated run: terms in the training dtype, the total formed in it, both written as the
-way says. The right verdict or an honest INCONCLUSIVE is allowed; a wrong one never.
+Each log is a simulated run: terms in the training dtype, the total formed in it, both written as
+the way says. The right verdict or an honest INCONCLUSIVE is allowed; a wrong one never.
 """
 
 from __future__ import annotations

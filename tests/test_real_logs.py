@@ -64,9 +64,7 @@ CASES = {
     "mmrotate json": Case("mmrotate-lsknet/None.log.json", "PASS", 360, "mmdetection"),
     "mmrotate events": Case("mmrotate-lsknet", "PASS", 360, "mmdetection"),
     "yolox": Case("yolox-plate/train_log.txt", "PASS", 1240, "yolox"),
-    "yolox with 5.0*iou_loss": Case(
-        "yolox-plate/train_log.txt", "FAIL", 1240, formula=YOLOX_TWICE
-    ),
+    "yolox with 5.0*iou_loss": Case("yolox-plate/train_log.txt", "FAIL", 1240, formula=YOLOX_TWICE),
     "detr train": Case("detr-small/log.txt", "PASS", 7, "detr"),
     **{
         f"detr {part}, {name}": Case(

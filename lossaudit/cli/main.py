@@ -47,57 +47,83 @@ def lossaudit(
 def check(
     logs: Annotated[
         list[str],
-        typer.Argument(metavar="LOG...", help="Log files or event folders; - is standard input."),
+        typer.Argument(metavar="LOG", help="Log files or event folders; - is standard input."),
     ],
     spec: Annotated[
         str | None,
-        typer.Option("--spec", "-s", help="A preset's name (see `presets`) or a spec file."),
+        typer.Option(
+            "--spec",
+            "-s",
+            metavar="NAME_OR_PATH",
+            help="A preset's name (see `presets`) or a spec file.",
+        ),
     ] = None,
     formula: Annotated[
         str | None,
-        typer.Option("--formula", "-f", help='Instead of a spec: "TOTAL = EXPRESSION" over tags.'),
+        typer.Option(
+            "--formula",
+            "-f",
+            metavar="FORMULA",
+            help='Instead of a spec: "TOTAL = EXPRESSION" over tags.',
+        ),
     ] = None,
     rival: Annotated[
         list[str] | None,
-        typer.Option(help='A formula that must be refuted: "[NAME=]EXPRESSION". Repeatable.'),
+        typer.Option(
+            metavar="RIVAL", help='A formula that must be refuted: "[NAME=]EXPRESSION". Repeatable.'
+        ),
     ] = None,
     map_: Annotated[
         list[str] | None,
-        typer.Option("--map", help="total=TAG or TERM=TAG. Repeatable."),
+        typer.Option("--map", metavar="TERM=TAG", help="total=TAG or TERM=TAG. Repeatable."),
     ] = None,
     aggregate: Annotated[
         list[str] | None,
-        typer.Option(help="TAG=KIND: step, last, mean:W, sum:K, median:W, ema:A. Repeatable."),
+        typer.Option(
+            metavar="TAG=KIND", help="KIND: step, last, mean:W, sum:K, median:W, ema:A. Repeatable."
+        ),
     ] = None,
     dtype: Annotated[
-        str | None, typer.Option(help="Of the sum in training: float32, bfloat16, ...")
+        str | None,
+        typer.Option(metavar="DTYPE", help="Of the sum in training: float32, bfloat16, ..."),
     ] = None,
     reader: Annotated[
-        str | None, typer.Option(help="The log's format; without it the content decides.")
+        str | None,
+        typer.Option(metavar="NAME", help="The log's format; without it the content decides."),
     ] = None,
     columns: Annotated[
-        str | None, typer.Option(help="Names for a table without a header: step,loss,a,b.")
+        str | None,
+        typer.Option(metavar="NAMES", help="Names for a table without a header: step,loss,a,b."),
     ] = None,
     pattern: Annotated[
-        str | None, typer.Option(help="A regular expression whose named groups are tags.")
+        str | None,
+        typer.Option(metavar="REGEX", help="A regular expression whose named groups are tags."),
     ] = None,
     format_: Annotated[
-        str, typer.Option("--format", help="full, concise or json, on standard output.")
+        str,
+        typer.Option("--format", metavar="NAME", help="full, concise or json, on standard output."),
     ] = "full",
     output: Annotated[
-        str | None, typer.Option("--output", "-o", help="Write the report to this file instead.")
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write the report to this file instead."
+        ),
     ] = None,
     report: Annotated[
-        list[str] | None, typer.Option(help="FORMAT=FILE, a further report. Repeatable.")
+        list[str] | None, typer.Option(metavar="FORMAT=FILE", help="A further report. Repeatable.")
     ] = None,
     select: Annotated[
-        list[str] | None, typer.Option(help="Run only this check. Repeatable.")
+        list[str] | None, typer.Option(metavar="CHECK", help="Run only this check. Repeatable.")
     ] = None,
     ignore: Annotated[
-        list[str] | None, typer.Option(help="Leave this check out. Repeatable.")
+        list[str] | None, typer.Option(metavar="CHECK", help="Leave this check out. Repeatable.")
     ] = None,
     fail_on: Annotated[
-        str, typer.Option(help="Least severity that gives exit code 1: error, warning or note.")
+        str,
+        typer.Option(
+            metavar="SEVERITY",
+            help="Least severity that gives exit code 1: error, warning or note.",
+        ),
     ] = "error",
     allow_inconclusive: Annotated[
         bool, typer.Option("--allow-inconclusive", help="INCONCLUSIVE gives exit code 0.")
@@ -115,8 +141,9 @@ def check(
 
       lossaudit check runs/1/log.jsonl --spec musetalk-v1
 
-      lossaudit check metrics.csv -f "loss = 2.0*loss_lip + loss_latents" --rival
-      "loss_lip + 2.0*loss_latents"
+      lossaudit check metrics.csv -f "loss = 2.0*lip + lat" --rival "lip + 2.0*lat"
+
+      zcat train.log.gz | lossaudit check - -f "`Total Loss` = sum(`* Loss`)"
     """
     with guarded():
         from lossaudit.cli import check as command

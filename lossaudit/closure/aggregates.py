@@ -2,20 +2,18 @@
 
 A linear formula with fixed weights commutes with a mean and a sum over the same window. Medians,
 windows that differ, products of columns and weights that change inside a window do not: there
-nothing can be decided, and `compose` says why.
+nothing can be decided, and `why_not_additive` says why.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import numpy as np
 
-from lossaudit.errors import UsageError
 from lossaudit.model.table import Bools, Floats, Ints
+from lossaudit.spec.aggregate import Aggregate, parse_aggregate
 from lossaudit.spec.normal_form import normal_form
 from lossaudit.spec.tree import RESERVED, Expr, Name, names, render
 
@@ -25,65 +23,17 @@ CONVENTIONS = {"*_epoch": "mean"}
 RANKS = 8
 """Ranks that a mean over ranks is taken to have where nobody says; each adds one rounding."""
 
-_GRAMMAR = re.compile(
-    r"(?P<kind>step|last|rank-local)"
-    r"|(?P<window>mean|sum|rank-mean)(?::(?P<count>[1-9][0-9]{0,8}|float64))?"
-    r"|(?P<median>median)(?::[1-9][0-9]{0,8})?"
-    r"|(?P<ema>ema):(?P<decay>0?\.[0-9]{1,12})"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Aggregate:
-    """How a column's numbers come from the steps.
-
-    Attributes:
-        kind: step, last, mean, sum, median, ema, rank-local or rank-mean.
-        count: W, K or the number of ranks; None where it was not said.
-        decay: of an exponential average.
-        wide: True where the writer accumulates in float64, so that accumulation costs nothing.
-    """
-
-    kind: str = "step"
-    count: int | None = None
-    decay: float | None = None
-    wide: bool = False
-
-    def __str__(self) -> str:
-        if self.kind == "ema":
-            return f"ema:{self.decay}"
-        return f"{self.kind}:{self.count}" if self.count else self.kind
-
-
-def parse_aggregate(text: str) -> Aggregate:
-    """Parse "mean:100" and the like.
-
-    Raises:
-        UsageError: if the text is no aggregate.
-    """
-    match = _GRAMMAR.fullmatch(text)
-    if match is None:
-        raise UsageError(
-            f"{text!r} is no aggregate",
-            expected="step, last, mean, mean:W, mean:float64, sum:K, median:W, ema:A, rank-local "
-            "or rank-mean:N",
-        )
-    if match["ema"]:
-        return Aggregate("ema", decay=float(match["decay"]))
-    wide = match["count"] == "float64"
-    count = int(match["count"]) if match["count"] and not wide else None
-    return Aggregate(match["kind"] or match["window"] or match["median"], count, wide=wide)
-
 
 def aggregate_of(name: str, tag: str, declared: Mapping[str, str]) -> Aggregate | None:
-    """The aggregate declared for a column by name, tag or glob; None where nothing is."""
-    for key in (name, tag):
-        if key in declared:
-            return parse_aggregate(declared[key])
-    for pattern, text in declared.items():
-        if fnmatchcase(tag, pattern):
-            return parse_aggregate(text)
-    return None
+    """The aggregate declared for a column by its name, tag or a glob over tags, the first first.
+
+    Returns:
+        None where nothing is declared. An exact name or tag goes before a glob.
+    """
+    exact = [text for key, text in declared.items() if key in (name, tag)]
+    loose = [text for key, text in declared.items() if fnmatchcase(tag, key)]
+    found = exact or loose
+    return parse_aggregate(found[0]) if found else None
 
 
 def why_not_additive(expr: Expr, total: Aggregate, terms: Mapping[str, Aggregate]) -> str | None:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from lossaudit.closure.aggregates import CONVENTIONS, Aggregate, aggregate_of, parse_aggregate
+from lossaudit.closure.aggregates import CONVENTIONS, aggregate_of
 from lossaudit.closure.rivals import Candidate, rivals_of
 from lossaudit.model.table import Table
 from lossaudit.numerics.formats import FORMATS
 from lossaudit.numerics.resolution import Resolution, find_resolution, resolve_constants
+from lossaudit.spec.aggregate import Aggregate, parse_aggregate
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import (
     RESERVED,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from lossaudit.closure.aggregates import (
-    Aggregate,
     accumulation_roundings,
     schedule_is_fixed,
     windows,
@@ -18,6 +17,7 @@ from lossaudit.closure.decide import Block
 from lossaudit.closure.rows import Keys, Rows
 from lossaudit.model.table import Bools, Floats
 from lossaudit.numerics.bounded import Arithmetic, Bounded
+from lossaudit.spec.aggregate import Aggregate
 from lossaudit.spec.evaluate import evaluate
 from lossaudit.spec.normal_form import normal_form
 from lossaudit.spec.tree import RESERVED, Expr, Name, names

@@ -102,7 +102,8 @@ def concatenate(tables: Sequence[Table]) -> Table:
     """Join stretches of one log, in order, into one table.
 
     Records are renumbered so that they count through; a tag that is missing from a stretch simply
-    has no values there. The source, unit and storage are those of the first stretch that has them.
+    has no values there, and one that changes its storage has the coarsest of them. The source and
+    the unit are those of the first stretch.
 
     Raises:
         ValueError: if `tables` is empty.
@@ -122,7 +123,7 @@ def concatenate(tables: Sequence[Table]) -> Table:
             tag,
             np.concatenate([p.values for p, _ in parts]),
             np.concatenate([p.records + o for p, o in parts]),
-            parts[0][0].storage,
+            _coarsest([p.storage for p, _ in parts]),
             (min(d[0] for d in shown), max(d[1] for d in shown))
             if len(shown) == len(parts)
             else None,
@@ -134,3 +135,8 @@ def concatenate(tables: Sequence[Table]) -> Table:
     files = tuple(s for i, s in enumerate(starts) if i == 0 or s[1] != starts[i - 1][1])
     positions = np.concatenate([t.positions for t in tables])
     return Table(first.source, columns, positions, first.unit, steps, files)
+
+
+def _coarsest(storages: Sequence[Storage]) -> Storage:
+    order: tuple[Storage, ...] = ("bfloat16", "float16", "float32", "float64", "text")
+    return min(storages, key=order.index)

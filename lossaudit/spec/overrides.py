@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from lossaudit.errors import UsageError
 from lossaudit.numerics.formats import FORMATS
+from lossaudit.spec.aggregate import parse_aggregate
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.shape import did_you_mean
 from lossaudit.spec.tree import RESERVED, names
@@ -22,34 +24,42 @@ def override(
 
     Args:
         spec: as loaded.
-        maps: "total=TAG" or "TERM=TAG"; a tag given here is tried before the spec's own.
+        maps: "total=TAG" or "TERM=TAG"; it replaces the spec's tags.
         aggregates: "TAG=KIND"; TAG is `total`, a term, a tag or a glob over tags.
         dtype: of the sum in training.
 
     Raises:
-        UsageError: if a text has no "=", a term is not in any formula, or the dtype is unknown.
+        UsageError: if a text has no "=", a term is not in any formula, or the dtype or an
+            aggregate is unknown.
     """
     tags, total = dict(spec.tags), spec.total
     terms = set(names(spec.formula)).union(*(names(e) for e, _ in spec.rivals.values()))
     terms -= RESERVED | set(spec.parameters)
     for name, tag in (_pair(text, "--map", "TERM=TAG") for text in maps):
         if name == "total":
-            total = (tag, *total)
+            total = (tag,)
         elif name in terms:
-            tags[name] = (tag, *tags.get(name, ()))
+            tags[name] = (tag,)
         else:
             raise UsageError(
                 f"--map: no formula has a term called {name!r}",
                 expected=", ".join(["total", *sorted(terms)]),
                 hint=did_you_mean(name, ["total", *terms]),
             )
-    declared: Mapping[str, str] = {
-        **dict(_pair(text, "--aggregate", "TAG=KIND") for text in aggregates),
-        **{k: v for k, v in spec.aggregates.items() if k not in _keys(aggregates)},
+    own = dict(_pair(text, "--aggregate", "TAG=KIND") for text in aggregates)
+    for text in own.values():
+        parse_aggregate(text)
+    tags_of = {"total": total, **tags}
+    kept = {
+        key: text
+        for key, text in spec.aggregates.items()
+        if not any(fnmatchcase(t, o) for t in (key, *tags_of.get(key, ())) for o in own)
     }
     if dtype is not None and dtype not in FORMATS:
         raise UsageError(f"--dtype: {dtype!r} is no dtype", expected=", ".join(FORMATS))
-    return replace(spec, tags=tags, total=total, aggregates=declared, dtype=dtype or spec.dtype)
+    return replace(
+        spec, tags=tags, total=total, aggregates={**own, **kept}, dtype=dtype or spec.dtype
+    )
 
 
 def _pair(text: str, option: str, form: str) -> tuple[str, str]:
@@ -58,7 +68,3 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
     if not equals or not name or not value:
         raise UsageError(f"{option} {text!r} is not of the form {form}", expected=form)
     return name, value
-
-
-def _keys(aggregates: Sequence[str]) -> set[str]:
-    return {_pair(text, "--aggregate", "TAG=KIND")[0] for text in aggregates}

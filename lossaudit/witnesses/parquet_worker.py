@@ -23,8 +23,8 @@ def write_columns(path: str, rows: int, out: BinaryIO) -> None:
     schema = polars.read_parquet_schema(path)
     tags = [tag for tag, dtype in schema.items() if dtype.is_integer() or dtype.is_float()]
     wanted = polars.scan_parquet(path, glob=False).select(tags)
-    first = height = 0
-    while tags and (first == 0 or height == rows):
+    first, height = 0, rows
+    while tags and height == rows:
         frame = wanted.slice(first, rows).collect()
         height = frame.height
         first += height

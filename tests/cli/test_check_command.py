@@ -1,0 +1,217 @@
+"""The command line's contract: exit codes, reports, errors that teach."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+RUNS = ROOT / "fixtures" / "musetalk-tiny" / "runs"
+MAIN = str(RUNS / "main" / "log.jsonl")
+FIGURE = str(RUNS / "figure" / "log.jsonl")
+TOTAL_ONLY = str(RUNS / "main" / "events-total-only")
+
+
+def lossaudit(
+    *args: str, stdin: bytes | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
+    kept = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR", "CI")}
+    done = subprocess.run(
+        [sys.executable, "-m", "lossaudit", *args],
+        input=stdin,
+        capture_output=True,
+        cwd=ROOT,
+        env={**kept, **env},
+        check=False,
+    )
+    out, err = (b.decode("utf-8", "surrogateescape") for b in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(args, done.returncode, out, err)
+
+
+@pytest.mark.parametrize("form", ["full", "concise", "json"])
+@pytest.mark.parametrize(
+    ("log", "code"), [(MAIN, 0), (FIGURE, 1), (TOTAL_ONLY, 3)], ids=["pass", "fail", "inconclusive"]
+)
+def test_exit_code_is_the_same_in_every_format(log: str, code: int, form: str) -> None:
+    done = lossaudit("check", log, "--spec", "musetalk-v1", "--format", form)
+    assert done.returncode == code, done.stderr
+    assert done.stderr == ""
+
+
+def test_allow_inconclusive_gives_0() -> None:
+    done = lossaudit("check", TOTAL_ONLY, "-s", "musetalk-v1", "--allow-inconclusive")
+    assert done.returncode == 0
+
+
+def test_fail_on_note_gives_1_on_a_pass() -> None:
+    log = str(RUNS / "bf16" / "log.jsonl")
+    assert lossaudit("check", log, "-s", "musetalk-v1").returncode == 0
+    done = lossaudit("check", log, "-s", "musetalk-v1", "--fail-on", "note", "--format", "json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["verdict"] == "PASS"
+
+
+def test_a_failure_cannot_be_ignored_away() -> None:
+    done = lossaudit("check", FIGURE, "-s", "musetalk-v1", "--ignore", "rival-formula")
+    assert done.returncode == 1
+    assert "rival-formula" in done.stdout
+
+
+def test_damaged_log_that_passes_exits_with_4(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text(Path(MAIN).read_text() + '{"step": 401, "loss"\n')
+    done = lossaudit("check", str(log), "-s", "musetalk-v1", "--format", "json")
+    assert done.returncode == 4
+    result = json.loads(done.stdout)
+    assert (result["verdict"], result["exit_code"]) == ("PASS", 4)
+    assert result["findings"][0]["location"] == {"path": str(log), "line": 401}
+
+
+def test_damaged_log_that_fails_exits_with_1(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text(Path(FIGURE).read_text() + "no json\n")
+    assert lossaudit("check", str(log), "-s", "musetalk-v1").returncode == 1
+
+
+def test_missing_log_exits_with_4_and_names_it() -> None:
+    done = lossaudit("check", "nowhere.jsonl", "-s", "musetalk-v1")
+    assert done.returncode == 4
+    assert done.stderr == (
+        "nowhere.jsonl: cannot be read: No such file or directory\n  expected: a log file\n"
+    )
+
+
+def test_unknown_preset_exits_with_2_and_names_the_nearest() -> None:
+    done = lossaudit("check", MAIN, "-s", "musetalk-v2")
+    assert done.returncode == 2
+    assert "musetalk-v1" in done.stderr
+
+
+def test_nothing_declared_exits_with_2() -> None:
+    done = lossaudit("check", MAIN)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "nothing is declared\n"
+        "  expected: either --spec NAME_OR_PATH or --formula 'TOTAL = EXPRESSION'\n"
+        "  try: `lossaudit presets` lists the specs that are there\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        (["--spec", "musetalk-v1", "--formula", "loss = a"], "two formulas are declared"),
+        (["-f", "loss = a +"], "formula, column 11: the formula ends too early"),
+        (["-s", "musetalk-v1", "--format", "xml"], "no report format is called 'xml'"),
+        (["-s", "musetalk-v1", "--fail-on", "fatal"], "'fatal' is no severity"),
+        (["-s", "musetalk-v1", "--map", "lip=a"], "no formula has a term called 'lip'"),
+        (["-s", "musetalk-v1", "--aggregate", "loss=avg"], "'avg' is no aggregate"),
+        (["-s", "musetalk-v1", "--dtype", "float8"], "'float8' is no dtype"),
+        (["-s", "musetalk-v1", "--reader", "xlsx"], "no reader is called 'xlsx'"),
+        (["-s", "musetalk-v1", "--ignore", "rival"], "no check is called 'rival'"),
+        (["-s", "musetalk-v1", "--report", "json"], "is not of the form FORMAT=FILE"),
+        (["-s", "musetalk-v1", "-o", "nowhere/report.txt"], "does not exist"),
+        (["-s", "musetalk-v1", "-o", MAIN], "would replace the log"),
+        (["-s", "musetalk-v1", "--pattern", "(?P<loss>"], "--pattern"),
+    ],
+)
+def test_usage_errors_exit_with_2_and_say_what_is_wrong(args: list[str], text: str) -> None:
+    done = lossaudit("check", MAIN, *args)
+    assert done.returncode == 2, done.stderr
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_map_reads_the_total_from_another_tag(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text(Path(MAIN).read_text().replace('"loss":', '"train/total":'))
+    bare = lossaudit("check", str(log), "-s", "musetalk-v1", "--format", "concise")
+    assert bare.returncode == 3
+    mapped = lossaudit("check", str(log), "-s", "musetalk-v1", "--map", "total=train/total")
+    assert mapped.returncode == 0
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_standard_input_is_a_log(packed: bool) -> None:
+    content = Path(MAIN).read_bytes()
+    content = gzip.compress(content) if packed else content
+    done = lossaudit("check", "-", "-s", "musetalk-v1", "--format", "json", stdin=content)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["witnesses"][0]["source"] == "-"
+
+
+def test_reports_go_to_files_beside_standard_output(tmp_path: Path) -> None:
+    kept = tmp_path / "result.json"
+    kept.write_text("old")
+    done = lossaudit("check", MAIN, "-s", "musetalk-v1", "-q", "--report", f"json={kept}")
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert json.loads(kept.read_text())["verdict"] == "PASS"
+    assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_same_input_gives_the_same_bytes() -> None:
+    args = ("check", MAIN, FIGURE, "-s", "musetalk-v1", "--format", "json")
+    runs = {
+        lossaudit(*args, PYTHONHASHSEED=seed, TZ=zone).stdout
+        for seed, zone in (("0", "UTC"), ("1", "Asia/Tokyo"))
+    }
+    assert len(runs) == 1
+
+
+def test_ascii_terminal_gets_text_without_a_crash() -> None:
+    done = lossaudit("check", FIGURE, "-s", "musetalk-v1", PYTHONIOENCODING="ascii")
+    assert done.returncode == 1
+    assert done.stdout.isascii()
+
+
+def test_a_bug_of_ours_exits_with_70_and_a_traceback() -> None:
+    code = (
+        "import lossaudit.cli.check as c\n"
+        "c.check_logs = lambda *a: 1 / 0\n"
+        "from lossaudit.cli.main import main\n"
+        f"import sys; sys.argv = ['lossaudit', 'check', {MAIN!r}, '-s', 'musetalk-v1']; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 70
+    assert "ZeroDivisionError" in done.stderr
+    assert "bug in lossaudit" in done.stderr
+
+
+def test_broken_pipe_is_no_traceback() -> None:
+    command = f"{sys.executable} -m lossaudit check {MAIN} -s musetalk-v1 | head -c 10"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["presets", "readers", "checks"])
+def test_lookups_list_what_is_there(command: str) -> None:
+    done = lossaudit(command)
+    assert done.returncode == 0
+    expected = {"presets": "musetalk-v1", "readers": "tensorboard", "checks": "rival-formula"}
+    assert expected[command] in done.stdout
+
+
+def test_explain_shows_a_manual_page_a_preset_and_the_nearest_name() -> None:
+    assert "**How to fix**" in lossaudit("explain", "rival-formula").stdout
+    assert "formula: 2.0*loss_lip + loss_latents" in lossaudit("explain", "musetalk-v1").stdout
+    done = lossaudit("explain", "rival-formla")
+    assert done.returncode == 2
+    assert "rival-formula" in done.stderr
+
+
+def test_version_and_help() -> None:
+    assert lossaudit("--version").stdout.startswith("lossaudit ")
+    assert "check" in lossaudit("--help").stdout
+    assert "Examples" in lossaudit("check", "--help").stdout
