@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lossaudit import __version__, registry
 from lossaudit.closure.check import Check
@@ -77,8 +77,6 @@ def chosen_checks(options: AuditOptions) -> dict[str, Check]:
 
 
 def _labelled(check: Check, evidence: LogEvidence) -> list[Finding]:
-    from dataclasses import replace
-
     return [replace(f, witness=evidence.table.source) for f in check.run(evidence)]
 
 

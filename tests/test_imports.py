@@ -59,3 +59,13 @@ def test_importing_the_package_is_cheap() -> None:
     code = "import sys, lossaudit.cli.main; print('numpy' in sys.modules, 'yaml' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_public_names_are_there_and_no_others() -> None:
+    import lossaudit
+    from lossaudit.audit import check_logs
+
+    assert lossaudit.check_logs is check_logs
+    assert lossaudit.load_spec("musetalk-v1").name == "musetalk-v1"
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = lossaudit.nothing

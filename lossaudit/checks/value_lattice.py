@@ -33,13 +33,16 @@ from collections.abc import Iterator
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.model.finding import Finding, Severity
+from lossaudit.numerics.formats import FORMATS
 
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
+    bits = FORMATS[evidence.spec.dtype].significand_bits
     grids = {
-        t: r.grid for t, r in evidence.binding.resolutions.items() if r.coarse and not r.constant
+        tag: found.grid
+        for tag, found in evidence.binding.resolutions.items()
+        if not found.constant and FORMATS[found.grid].significand_bits < bits
     }
-    grids = {t: g for t, g in grids.items() if g != evidence.spec.dtype}
     if not grids or evidence.outcome is None:
         return
     named = ", ".join(f"`{t}` ({g})" for t, g in sorted(grids.items()))

@@ -141,9 +141,9 @@ def check(
 
       lossaudit check runs/1/log.jsonl --spec musetalk-v1
 
-      lossaudit check metrics.csv -f "loss = 2.0*lip + lat" --rival "lip + 2.0*lat"
+      lossaudit check log.csv -f "loss = 2*lip + lat" --rival "lip + 2*lat"
 
-      zcat train.log.gz | lossaudit check - -f "`Total Loss` = sum(`* Loss`)"
+      zcat train.log.gz | lossaudit check - -f '`Total Loss` = sum(`* Loss`)'
     """
     with guarded():
         from lossaudit.cli import check as command

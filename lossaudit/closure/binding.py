@@ -76,7 +76,7 @@ def bind(spec: Spec, table: Table) -> Binding:
     }
     resolutions = _resolutions(table, [total, *tags.values()] if total else list(tags.values()))
     aggregates, assumed = _aggregates(spec, total, tags)
-    lattices = [r.grid for r in resolutions.values() if r.coarse and not r.constant]
+    lattices = [r.grid for r in resolutions.values() if not r.constant]
     empty = [f for f in families(spec.formula) if not _members(f, present, set(spec.total))]
     return Binding(
         declared,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
@@ -28,17 +28,19 @@ def rivals_of(declared: Expr, named: Mapping[str, Expr]) -> list[Candidate]:
     Automatic rivals are: two weights exchanged, each term dropped, all weights 1. A rival whose
     normal form equals the declared formula's, or an earlier rival's, is left out.
     """
-    candidates = [Candidate(name, expr) for name, expr in named.items()]
-    if not candidates:
-        candidates = list(_automatic(normal_form(declared)))
-    seen = {normal_form(declared)}
-    kept = []
+    form = normal_form(declared)
+    candidates: Iterable[Candidate] = [Candidate(name, expr) for name, expr in named.items()]
+    if not named:
+        candidates = _automatic(form)
+    seen, kept = {form}, []
     for candidate in candidates:
         form = normal_form(candidate.expr)
         if form not in seen:
             seen.add(form)
             kept.append(candidate)
-    return kept[: max(MOST_AUTOMATIC, len(named))]
+        if not named and len(kept) == MOST_AUTOMATIC:
+            break
+    return kept
 
 
 def _automatic(form: Polynomial) -> Iterator[Candidate]:

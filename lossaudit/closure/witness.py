@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.fold import Outcome, ViolatingRow
@@ -32,8 +33,6 @@ def describe(
     )
     if outcome is None:
         return base
-    from dataclasses import replace
-
     return replace(
         base,
         rows=outcome.rows,

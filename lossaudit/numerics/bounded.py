@@ -115,9 +115,10 @@ class Arithmetic:
                 return self.exactly(value)
             radius = np.abs(x.value) * y.radius + np.abs(y.value) * x.radius + x.radius * y.radius
             floor = x.floor * y.magnitude + y.floor * x.magnitude + x.floor * y.floor
+            magnitude = x.magnitude * y.magnitude
         gated = _is_gated(x, y) | _is_gated(y, x)
         floor = np.where(np.isfinite(floor), floor, 0.0) + 0.5 * self.form.smallest_subnormal
-        magnitude = np.where(gated, 0.0, x.magnitude * y.magnitude)
+        magnitude = np.where(gated, 0.0, magnitude)
         return Bounded(
             np.where(gated, 0.0, value),
             np.where(gated, np.inf, radius),

@@ -1,7 +1,8 @@
 """How finely a column was written: the half-width of the interval that a logged number stands for.
 
 The ways of writing that fit *all* values of a column are collected (d decimals; s significant
-digits; a binary grid), and value by value the widest half-width counts. The largest number of
+digits; a binary grid), and value by value the widest half-width counts. Rounding to decimals and to a binary grid happen one
+after the other, so their half-widths add up. The largest number of
 decimals alone is not enough: on a `%.4g` log it is far too narrow for the larger values.
 """
 
@@ -33,6 +34,8 @@ class Resolution:
         grid: the coarsest binary format that holds every value, or nearly so where few digits
             were printed. It is a claim about how values were stored or computed.
         narrowed: the format to which writing itself may have rounded, or None.
+        shortest: True where float32 numbers may have been printed with the fewest digits that
+            identify them, which leaves up to half a float32 ulp.
         coarse: True where `grid` is coarser than the storage, so that values themselves lie on it.
         constant: True where fewer than two different non-zero values say anything at all.
         fixed: True where the text shows the same number of decimals everywhere.
@@ -42,6 +45,7 @@ class Resolution:
     digits: int | None = None
     grid: str = "float64"
     narrowed: str | None = None
+    shortest: bool = False
     coarse: bool = False
     constant: bool = False
     fixed: bool = False
@@ -54,14 +58,17 @@ class Resolution:
             dtype: of the sum in training. Values on a grid at least as fine were not narrowed when
                 they were written, so only their printed digits count.
         """
-        widths = np.zeros(len(values))
+        printed, stored = np.zeros(len(values)), np.zeros(len(values))
         if self.decimals is not None:
-            widths = np.maximum(widths, 0.5 * 10.0**-self.decimals)
+            printed = np.maximum(printed, 0.5 * 10.0**-self.decimals)
         if self.digits is not None:
-            widths = np.maximum(widths, 0.5 * _digit_spacing(values, self.digits))
+            printed = np.maximum(printed, 0.5 * _digit_spacing(values, self.digits))
+        if self.shortest:
+            printed = np.maximum(printed, 0.5 * FORMATS["float32"].ulp(values))
         for name in self._narrowing_grids(dtype):
-            widths = np.maximum(widths, 0.5 * FORMATS[name].ulp(values))
-        return np.where(np.isfinite(values), widths, 0.0)
+            stored = np.maximum(stored, 0.5 * FORMATS[name].ulp(values))
+        # stored then printed, or rounded then stored: the two add up
+        return np.where(np.isfinite(values), printed + stored, 0.0)
 
     def _narrowing_grids(self, dtype: str) -> set[str]:
         grids = {self.narrowed} if self.narrowed else set()
@@ -105,9 +112,11 @@ def _text_resolution(values: Floats, distinct: Floats, shown: tuple[int, int] | 
     if shown is not None and decimals is not None and shown[0] == shown[1]:
         decimals = max(decimals, min(shown[1], MOST_DIGITS))  # trailing zeros were printed
     digits = fewest_digits(distinct)
-    narrowed = "float32" if _is_shortest_float32(distinct, digits) else None
-    printed = Resolution(decimals, digits, narrowed=narrowed)
+    shortest = _is_shortest_float32(distinct, digits)
+    printed = Resolution(decimals, digits, shortest=shortest)
     grid = _coarsest_grid(distinct, printed.half_width(distinct, "float64"), FORMATS["float64"])
+    if shortest and grid == "float64":
+        grid = "float32"
     coarse = FORMATS[grid].significand_bits < FORMATS["float32"].significand_bits
     return replace(printed, grid=grid, coarse=coarse)
 
@@ -119,7 +128,7 @@ def _binary_resolution(distinct: Floats, storage: FloatFormat) -> Resolution:
     half = np.maximum(0.5 * storage.ulp(distinct), printed)
     grid = _coarsest_grid(distinct, half if decimals is not None else np.zeros_like(half), storage)
     coarse = FORMATS[grid].significand_bits < storage.significand_bits
-    return Resolution(decimals, None, grid, storage.name, coarse)
+    return Resolution(decimals, None, grid, storage.name, coarse=coarse)
 
 
 def fewest_decimals(values: Floats) -> int | None:
@@ -228,6 +237,7 @@ def resolve_constants(found: Sequence[Resolution]) -> list[Resolution]:
         _widest([r.digits for r in telling]),
         min((r.grid for r in telling), key=lambda g: FORMATS[g].significand_bits),
         next((r.narrowed for r in telling if r.narrowed), None),
+        any(r.shortest for r in telling),
         constant=True,
     )
     return [shared if r.constant else r for r in found]

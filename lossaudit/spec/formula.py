@@ -30,10 +30,12 @@ from lossaudit.spec.tree import (
     Quotient,
     Sum,
     Where,
+    depth,
 )
 
 LONGEST = 1 << 18
 DEEPEST = 60
+DEEPEST_TREE = 300
 LARGEST_EXPONENT = 64
 
 _TOKEN = re.compile(
@@ -117,6 +119,9 @@ class _Parser:
         expr = self.sum()
         if self.here.kind != "end":
             raise self.error("an operator or the end")
+        if depth(expr) > DEEPEST_TREE:
+            message = f"operations nested deeper than {DEEPEST_TREE}"
+            raise FormulaError(message, self.text, 0)
         return expr
 
     @property

@@ -23,11 +23,16 @@ from lossaudit.spec.tree import (
     Where,
     names,
     number,
+    rebuild,
     render,
 )
 
 MOST_MONOMIALS = 20_000
+MOST_PRODUCTS = 200_000
 LARGEST_POWER = 8
+LARGEST_COEFFICIENT = Fraction(10**300)
+LONGEST_DENOMINATOR = 8192
+_ZERO, _ONE = Number(Fraction(0), "0"), Number(Fraction(1), "1")
 
 Monomial = tuple[tuple[Expr, int], ...]
 """Atoms with their powers, sorted by text; () is the constant 1."""
@@ -48,9 +53,15 @@ class Polynomial:
 
 def normal_form(expr: Expr) -> Polynomial:
     """The polynomial that `expr` is; one opaque atom where expansion would grow too large."""
-    expanded = _expand(expr)
-    kept = {m: c for m, c in expanded.items() if c}
-    return Polynomial(tuple(kept.items()))
+    expansion = _Expansion()
+    expanded = expansion.of(rebuild(expr, _plain_numbers))
+    return Polynomial(
+        tuple(
+            (tuple((expansion.atoms[text], power) for text, power in monomial), coefficient)
+            for monomial, coefficient in expanded.items()
+            if coefficient
+        )
+    )
 
 
 def to_expr(polynomial: Polynomial) -> Expr:
@@ -77,68 +88,109 @@ def _addend(monomial: Monomial, coefficient: Fraction) -> Expr:
     return Negation(body) if sign else body
 
 
-def _expand(expr: Expr) -> dict[Monomial, Fraction]:
-    match expr:
-        case Number(value, _):
-            return {(): value}
-        case Sum(addends):
-            return _add(map(_expand, addends))
-        case Negation(operand):
-            return {m: -c for m, c in _expand(operand).items()}
-        case Product(factors):
-            product = _expand(factors[0])
-            for factor in factors[1:]:
-                product = _multiply(product, _expand(factor))
-            return product if product else {(): Fraction(0)}
-        case Quotient(numerator, Number(value, _)) if value:
-            return {m: c / value for m, c in _expand(numerator).items()}
-        case Power(base, exponent):
-            power = exponent.value
-            if power.denominator == 1 and 1 <= power <= LARGEST_POWER:
-                return _expand(Product((base,) * int(power)) if power > 1 else base)
-        case Where(condition, chosen, otherwise) if _is_schedule(expr):
-            parts = (chosen, True), (otherwise, False)
-            return _add(_multiply(_expand(e), _indicator(condition, h)) for e, h in parts)
-    return {((expr, 1),): Fraction(1)}
+Terms = dict[tuple[tuple[str, int], ...], Fraction]
+"""Coefficients by monomial while a formula is expanded; atoms stand there as their text."""
 
 
-def _is_schedule(expr: Where) -> bool:
-    """Whether the condition depends on the step alone and the branches are more than 0 and 1."""
+class _Expansion:
+    """One formula's expansion, with a limit on its work and on the size of what it makes."""
+
+    def __init__(self) -> None:
+        self.atoms: dict[str, Expr] = {}
+        self.work = MOST_PRODUCTS
+
+    def of(self, expr: Expr) -> Terms:
+        """The polynomial that `expr` is, or an atom where it is none or grows too large."""
+        terms = self.polynomial(expr)
+        return self.atom(expr) if terms is None or _is_too_large(terms) else terms
+
+    def atom(self, expr: Expr) -> Terms:
+        text = render(expr)
+        self.atoms[text] = expr
+        return {((text, 1),): Fraction(1)}
+
+    def polynomial(self, expr: Expr) -> Terms | None:
+        match expr:
+            case Number(value, _):
+                return {(): value}
+            case Sum(addends):
+                return _add(map(self.of, addends))
+            case Negation(operand):
+                return {m: -c for m, c in self.of(operand).items()}
+            case Product(factors):
+                return self.product(self.of(f) for f in factors)
+            case Quotient(numerator, Number(value, _)) if value:
+                return {m: c / value for m, c in self.of(numerator).items()}
+            case Power(base, exponent):
+                power = exponent.value
+                if power.denominator == 1 and 1 <= power <= LARGEST_POWER:
+                    return self.product([self.of(base)] * int(power))
+            case Where(condition, chosen, otherwise) if names(condition) <= RESERVED:
+                ends = (chosen, True), (otherwise, False)
+                if not _is_indicator(expr):
+                    products = [self.product([self.of(e), self.gate(condition, h)]) for e, h in ends]
+                    return None if None in products else _add(p for p in products if p is not None)
+        return None
+
+    def gate(self, condition: Comparison, holds: bool) -> Terms:
+        """where(condition, 1, 0), or its opposite, as an atom."""
+        ends = (_ONE, _ZERO) if holds else (_ZERO, _ONE)
+        return self.atom(Where(condition, *ends))
+
+    def product(self, factors: Iterable[Terms]) -> Terms | None:
+        product: Terms = {(): Fraction(1)}
+        for factor in factors:
+            size = len(product) * len(factor)
+            self.work -= size
+            if size > MOST_MONOMIALS or self.work < 0 or _is_too_large(product):
+                return None
+            product = _multiply(product, factor)
+        return product
+
+
+def _is_indicator(expr: Where) -> bool:
+    """Whether the branches are 1 and 0 already, so that this is an atom as it stands."""
     ends = [e.value for e in (expr.chosen, expr.otherwise) if isinstance(e, Number)]
-    return names(expr.condition) <= RESERVED and sorted(ends) != [0, 1]
+    return sorted(ends) == [0, 1]
 
 
-def _indicator(condition: Comparison, holds: bool) -> dict[Monomial, Fraction]:
-    """where(condition, 1, 0), or its opposite, as an atom."""
-    one, zero = Number(Fraction(1), "1"), Number(Fraction(0), "0")
-    atom = Where(condition, one, zero) if holds else Where(condition, zero, one)
-    return {((atom, 1),): Fraction(1)}
+def _is_too_large(terms: Terms) -> bool:
+    """Whether a coefficient is out of what float64 holds, or too long to go on computing with."""
+    return any(
+        abs(c) > LARGEST_COEFFICIENT or c.denominator.bit_length() > LONGEST_DENOMINATOR
+        for c in terms.values()
+    )
 
 
-def _add(parts: Iterable[dict[Monomial, Fraction]]) -> dict[Monomial, Fraction]:
-    total: dict[Monomial, Fraction] = {}
+def _plain_numbers(node: Expr) -> Expr:
+    """1.0, 1 and 1e0 are one number: give it one text."""
+    match node:
+        case Number(value, _):
+            small = value.denominator == 1 and abs(value) < 10**15
+            return Number(value, str(value)) if small else number(value)
+        case Power(base, Number(value, _)) if value.denominator == 1:
+            return Power(base, Number(value, str(value)))
+        case Power(base, exponent):
+            return Power(base, number(exponent.value))
+        case _:
+            return node
+
+
+def _add(parts: Iterable[Terms]) -> Terms:
+    total: Terms = {}
     for part in parts:
         for monomial, coefficient in part.items():
             total[monomial] = total.get(monomial, Fraction(0)) + coefficient
     return total
 
 
-def _multiply(
-    left: dict[Monomial, Fraction], right: dict[Monomial, Fraction]
-) -> dict[Monomial, Fraction]:
-    if len(left) * len(right) > MOST_MONOMIALS:
-        opaque = Product((_collapse(left), _collapse(right)))
-        return {((opaque, 1),): Fraction(1)}
-    product: dict[Monomial, Fraction] = {}
+def _multiply(left: Terms, right: Terms) -> Terms:
+    product: Terms = {}
     for m, c in left.items():
         for n, d in right.items():
             powers = dict(m)
             for atom, power in n:
                 powers[atom] = powers.get(atom, 0) + power
-            key = tuple(sorted(powers.items(), key=lambda item: render(item[0])))
+            key = tuple(sorted(powers.items()))
             product[key] = product.get(key, Fraction(0)) + c * d
     return product
-
-
-def _collapse(terms: dict[Monomial, Fraction]) -> Expr:
-    return to_expr(Polynomial(tuple(sorted(terms.items(), key=lambda item: repr(item)))))

@@ -128,6 +128,14 @@ def walk(expr: Expr) -> Iterator[Expr]:
         stack.extend(reversed(children(node)))
 
 
+def depth(expr: Expr) -> int:
+    """Nodes on the longest path from the root to a leaf."""
+    deepest, level = 0, [expr]
+    while level:
+        deepest, level = deepest + 1, [c for node in level for c in children(node)]
+    return deepest
+
+
 def names(expr: Expr) -> frozenset[str]:
     """Every name in the formula: terms, parameters, `step` and `epoch`; not those of families."""
     return frozenset(n.name for n in walk(expr) if isinstance(n, Name))
@@ -212,18 +220,19 @@ def _rendered(expr: Expr) -> tuple[str, int]:
         case Family(globs):
             return f"sum({', '.join(f'`{g}`' for g in globs)})", 5
         case Sum(addends):
-            text = render(addends[0], 1)
+            text = render(addends[0], 2)  # a sum in front keeps its parentheses
             for addend in addends[1:]:
                 negated = isinstance(addend, Negation)
                 inner = addend.operand if isinstance(addend, Negation) else addend
                 text += f" {'-' if negated else '+'} {render(inner, 2)}"
             return text, 1
         case Product(factors):
-            return "*".join([render(factors[0], 2), *(render(f, 3) for f in factors[1:])]), 2
+            first = render(factors[0], 3 if isinstance(factors[0], Product) else 2)
+            return "*".join([first, *(render(f, 3) for f in factors[1:])]), 2
         case Quotient(left, right):
             return f"{render(left, 2)}/{render(right, 3)}", 2
         case Negation(operand):
-            return f"-{render(operand, 3)}", 3
+            return f"-{render(operand, 4)}", 3
         case Power(base, exponent):
             return f"{render(base, 5)}**{render(exponent, 3)}", 4
         case Call(function, arguments):

@@ -63,10 +63,8 @@ def test_marked_encodings_are_recoded(text: str, encoding: str) -> None:
 
 @given(st.lists(st.binary(max_size=8) | st.just(b"\n"), max_size=12))
 def test_the_pieces_do_not_matter(pieces: list[bytes]) -> None:
+    pieces = [b"x", *filter(None, pieces)]  # "x": no byte order mark and no compression
     whole = b"".join(pieces)
-    pieces = [p for p in pieces if p]
-    if whole.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        return
     assert list(numbered_lines(Pieces(pieces))) == read(whole)  # type: ignore[arg-type]
 
 

@@ -38,7 +38,11 @@ def expected_numbers(record: dict[str, Any], prefix: str = "") -> dict[str, floa
     for key, value in record.items():
         if isinstance(value, dict):
             found |= expected_numbers(value, f"{prefix}{key}.")
-        elif (isinstance(value, float | int) and not isinstance(value, bool)) or value in ("0.125", "nan", "-inf"):
+        elif (isinstance(value, float | int) and not isinstance(value, bool)) or value in (
+            "0.125",
+            "nan",
+            "-inf",
+        ):
             found[prefix + key] = float(value)
     return found
 
