@@ -1,7 +1,7 @@
 """Most logged totals could not be put to the test.
 
 **What it checks**
-Whether fewer than half of the logged totals were decided, although some were.
+Whether no more than half of the logged totals were decided, although some were.
 
 **Why it matters**
 A verdict on 3 rows of 10,000 is a verdict on 3 rows.
@@ -33,7 +33,7 @@ from lossaudit.model.finding import Finding, Severity
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
     outcome = evidence.outcome
-    if outcome is None or not 0 < 2 * outcome.declared.decided < outcome.rows:
+    if outcome is None or not 0 < 2 * outcome.declared.decided <= outcome.rows:
         return
     why = "; ".join(f"{reason} ({count:,} rows)" for reason, count in outcome.undecided.items())
     message = f"only {outcome.declared.decided:,} of {outcome.rows:,} rows could be decided: {why}"
@@ -42,4 +42,4 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
     )
 
 
-CHECK = Check("low-coverage", "fewer than half of the rows were decided", Severity.WARNING, _run)
+CHECK = Check("low-coverage", "half of the rows or fewer were decided", Severity.WARNING, _run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import typer
 
@@ -67,7 +68,9 @@ def run(
         raise UsageError(
             f"--fail-on: {policy.fail_on!r} is no severity", expected="error, warning, note"
         )
-    if len(set(logs)) < len(logs):
+    if "" in logs:
+        raise UsageError("a log's name is empty", expected="a file, a folder, or -")
+    if len({Path(log).resolve() if log != "-" else log for log in logs}) < len(logs):
         raise UsageError("a log is named twice", hint="name each log once")
     destinations = check_destinations(output.format, output.path, output.reports, output.quiet)
     for destination in destinations:

@@ -20,7 +20,8 @@ def guarded() -> Iterator[None]:
     """Run a command's body: users' errors without a traceback, ours with one and exit code 70."""
     try:
         yield
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except typer.Exit:
         raise
     except LossauditError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -66,7 +67,9 @@ def check_destinations(
 def deliver(result: Result, report: Report, destination: Destination) -> None:
     """Render and write one report."""
     if destination.path is not None:
-        _replace(destination.path, report.render(result, Page()))
+        _write(destination.path, report.render(result, Page()))
+        return
+    if sys.stdout is None:  # closed by the caller: there is nobody to tell
         return
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size((100, 40)).columns if terminal else 100
@@ -74,20 +77,41 @@ def deliver(result: Result, report: Report, destination: Destination) -> None:
     page = Page(min(max(width, NARROWEST), WIDEST), colour)
     encoding = sys.stdout.encoding or "utf-8"
     text = report.render(result, page)
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-
-
-def _replace(path: str, text: str) -> None:
-    """Write beside the old file, then put it in its place, so that one of them is always whole."""
-    folder = Path(path).absolute().parent
-    handle, temporary = -1, ""
     try:
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".lossaudit-")
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritable("standard output", error) from None
+
+
+def _write(path: str, text: str) -> None:
+    """Write a report to a file, or into a device or pipe that stands there."""
+    target = Path(path).resolve()  # a link stays a link
+    try:
+        if target.exists() and not target.is_file():
+            with target.open("w", encoding="utf-8", newline="\n") as device:
+                device.write(text)
+        else:
+            _replace(target, text)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _replace(target: Path, text: str) -> None:
+    """Write beside the old file, then put it in its place, so that one of them is always whole."""
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".lossaudit-")
+    try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
-        os.chmod(temporary, 0o644)  # noqa: PTH101 - as open() would have made it
-        Path(temporary).replace(path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True) if temporary else None
-        reason = error.strerror or str(error)
-        raise UsageError(f"the report cannot be written: {reason}", where=path) from None
+        Path(temporary).chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o644)
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _unwritable(where: str, error: OSError) -> UsageError:
+    reason = error.strerror or str(error)
+    return UsageError(f"the report cannot be written: {reason}", where=where)

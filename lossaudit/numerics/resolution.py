@@ -36,6 +36,8 @@ class Resolution:
         narrowed: the format to which writing itself may have rounded, or None.
         shortest: True where float32 numbers may have been printed with the fewest digits that
             identify them, which leaves up to half a float32 ulp.
+        certain: False where the decimals of narrow storage may be an accident: then the wider of
+            the two half-widths counts, not their sum, and nobody is told of the decimals.
         coarse: True where `grid` is coarser than the storage, so that values themselves lie on it.
         constant: True where fewer than two different non-zero values say anything at all.
         fixed: True where the text shows the same number of decimals everywhere.
@@ -46,6 +48,7 @@ class Resolution:
     grid: str = "float64"
     narrowed: str | None = None
     shortest: bool = False
+    certain: bool = True
     coarse: bool = False
     constant: bool = False
     fixed: bool = False
@@ -66,9 +69,11 @@ class Resolution:
         if self.shortest:
             printed = np.maximum(printed, 0.5 * FORMATS["float32"].ulp(values))
         for name in self._narrowing_grids(dtype):
-            stored = np.maximum(stored, 0.5 * FORMATS[name].ulp(values))
+            # just below a power of two, the number that was printed may have stood above it
+            stored = np.maximum(stored, 0.5 * FORMATS[name].ulp(np.abs(values) + printed))
         # stored then printed, or rounded then stored: the two add up
-        return np.where(np.isfinite(values), printed + stored, 0.0)
+        widths = printed + stored if self.certain else np.maximum(printed, stored)
+        return np.where(np.isfinite(values), widths, 0.0)
 
     def _narrowing_grids(self, dtype: str) -> set[str]:
         grids = {self.narrowed} if self.narrowed else set()
@@ -81,7 +86,7 @@ class Resolution:
         if self.constant:
             return "constant"
         words = []
-        if self.decimals is not None and (self.digits is None or self.decimals < 8):
+        if self.decimals is not None and self.certain and (not self.digits or self.decimals < 8):
             words.append(f"{self.decimals} decimal{'s' * (self.decimals != 1)}")
         if self.digits is not None and self.digits < 10:
             words.append(f"{self.digits} significant digit{'s' * (self.digits != 1)}")
@@ -124,11 +129,13 @@ def _text_resolution(values: Floats, distinct: Floats, shown: tuple[int, int] | 
 def _binary_resolution(distinct: Floats, storage: FloatFormat) -> Resolution:
     """Ways that fit numbers kept in a narrow binary format, perhaps rounded before."""
     decimals = _decimals_before_storage(distinct, storage)
-    printed = 0.0 if decimals is None else 0.5 * 10.0**-decimals
-    half = np.maximum(0.5 * storage.ulp(distinct), printed)
-    grid = _coarsest_grid(distinct, half if decimals is not None else np.zeros_like(half), storage)
+    spacing = 0.0 if decimals is None else 10.0**-decimals
+    ulp = storage.ulp(distinct)
+    certain = bool(spacing) and _is_no_accident(ulp, np.full(len(distinct), spacing))
+    half = 0.5 * (ulp + spacing) if certain else np.zeros(len(distinct))
+    grid = _coarsest_grid(distinct, half, storage)
     coarse = FORMATS[grid].significand_bits < storage.significand_bits
-    return Resolution(decimals, None, grid, storage.name, coarse=coarse)
+    return Resolution(decimals, None, grid, storage.name, certain=certain, coarse=coarse)
 
 
 def fewest_decimals(values: Floats) -> int | None:
@@ -184,12 +191,16 @@ def _digit_spacing(values: Floats, digits: int) -> Floats:
 
 
 def _decimals_before_storage(distinct: Floats, storage: FloatFormat) -> int | None:
-    """Decimals to which values were rounded before they were stored, where that is no accident."""
-    for decimals in range(8):
-        spacing = 10.0**-decimals
-        if np.array_equal(storage.nearest(np.rint(distinct / spacing) / 10.0**decimals), distinct):
-            believed = _is_no_accident(storage.ulp(distinct), np.full(len(distinct), spacing))
-            return decimals if believed else None
+    """The least d such that every value is a decimal of d digits, rounded to the storage."""
+    if len(distinct) < 2:
+        return None
+    pending = distinct
+    for decimals in range(MOST_DIGITS + 1):
+        power = 10.0**decimals
+        with np.errstate(over="ignore"):
+            pending = pending[storage.nearest(np.rint(pending * power) / power) != pending]
+        if not len(pending):
+            return decimals
     return None
 
 
@@ -238,6 +249,7 @@ def resolve_constants(found: Sequence[Resolution]) -> list[Resolution]:
         min((r.grid for r in telling), key=lambda g: FORMATS[g].significand_bits),
         next((r.narrowed for r in telling if r.narrowed), None),
         any(r.shortest for r in telling),
+        all(r.certain for r in telling),
         constant=True,
     )
     return [shared if r.constant else r for r in found]

@@ -11,7 +11,7 @@ _GRAMMAR = re.compile(
     r"(?P<kind>step|last|rank-local)"
     r"|(?P<window>mean|sum|rank-mean)(?::(?P<count>[1-9][0-9]{0,8}|float64))?"
     r"|(?P<median>median)(?::[1-9][0-9]{0,8})?"
-    r"|(?P<ema>ema):(?P<decay>0?\.[0-9]{1,12})"
+    r"|(?P<ema>ema):(?P<decay>0?\.(?=0*[1-9])[0-9]{1,12})"
 )
 
 

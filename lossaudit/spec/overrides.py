@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -11,7 +11,7 @@ from lossaudit.numerics.formats import FORMATS
 from lossaudit.spec.aggregate import parse_aggregate
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.shape import did_you_mean
-from lossaudit.spec.tree import RESERVED, names
+from lossaudit.spec.tree import RESERVED, families, names
 
 
 def override(
@@ -46,10 +46,11 @@ def override(
                 expected=", ".join(["total", *sorted(terms)]),
                 hint=did_you_mean(name, ["total", *terms]),
             )
-    own = dict(_pair(text, "--aggregate", "TAG=KIND") for text in aggregates)
-    for text in own.values():
-        parse_aggregate(text)
     tags_of = {"total": total, **tags}
+    own = dict(_pair(text, "--aggregate", "TAG=KIND") for text in aggregates)
+    for key, text in own.items():
+        parse_aggregate(text)
+        _check_key(key, spec, tags_of)
     kept = {
         key: text
         for key, text in spec.aggregates.items()
@@ -59,6 +60,18 @@ def override(
         raise UsageError(f"--dtype: {dtype!r} is no dtype", expected=", ".join(FORMATS))
     return replace(
         spec, tags=tags, total=total, aggregates={**own, **kept}, dtype=dtype or spec.dtype
+    )
+
+
+def _check_key(key: str, spec: Spec, tags_of: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuse an aggregate of nothing; in a family any tag may be meant."""
+    known = sorted({*tags_of, *(tag for tags in tags_of.values() for tag in tags)})
+    if any(c in key for c in "*?[") or key in known or families(spec.formula):
+        return
+    raise UsageError(
+        f"--aggregate: no formula has a column called {key!r}",
+        expected=", ".join(known),
+        hint=did_you_mean(key, known),
     )
 
 

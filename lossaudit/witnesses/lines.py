@@ -32,7 +32,8 @@ def line_blocks(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:
 
     A block ends in a newline, except the last of a file that does not. Byte order marks are
     removed and UTF-16 is recoded; invalid UTF-8 passes through, so decode with "replace". A line
-    over 16 MiB is left out and reported as `Damage`. Carriage returns are left in place.
+    over 16 MiB is cut after a carriage return where it has one (a progress bar that is redrawn for
+    days), and else left out and reported as `Damage`. Carriage returns are left in place.
 
     Yields:
         (line, block): line counts from 1 in the file as stored.
@@ -41,8 +42,13 @@ def line_blocks(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:
     for piece in utf8_blocks(stream):
         first = piece.find(b"\n")
         if not skipping and len(rest) + (len(piece) if first < 0 else first) > LONGEST_LINE:
-            yield Damage(f"a line of more than {LONGEST_LINE:,} bytes", stream.name, line)
-            rest, skipping = b"", True
+            redrawn = rest.rfind(b"\r") + 1
+            if redrawn:
+                yield line, rest[:redrawn]
+                rest = rest[redrawn:]
+            else:
+                yield Damage(f"a line of more than {LONGEST_LINE:,} bytes", stream.name, line)
+                rest, skipping = b"", True
         if skipping:
             if first < 0:
                 continue

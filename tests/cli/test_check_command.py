@@ -215,3 +215,44 @@ def test_version_and_help() -> None:
     assert lossaudit("--version").stdout.startswith("lossaudit ")
     assert "check" in lossaudit("--help").stdout
     assert "Examples" in lossaudit("check", "--help").stdout
+
+
+def test_report_into_a_device_leaves_the_device(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+    done = lossaudit("check", MAIN, "-s", "musetalk-v1", "-q", "--report", f"concise={pipe}")
+    assert done.returncode == 0, done.stderr
+    assert b"PASS" in reader.communicate(timeout=20)[0]
+    assert pipe.is_fifo()
+
+
+def test_report_through_a_link_keeps_the_link_and_the_mode(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    assert lossaudit("check", MAIN, "-s", "musetalk-v1", "-o", str(link)).returncode == 0
+    assert link.is_symlink()
+    assert "PASS" in target.read_text()
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_full_disk_is_an_error_and_no_traceback() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lossaudit", "check", MAIN, "-s", "musetalk-v1"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("standard output: the report cannot be written: No space left")
+
+
+def test_unknown_aggregate_key_is_refused() -> None:
+    done = lossaudit("check", MAIN, "-s", "musetalk-v1", "--aggregate", "loss_lipp=mean:3")
+    assert done.returncode == 2
+    assert "loss_lip" in done.stderr

@@ -42,12 +42,14 @@ def _read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
         return
     book = TagBook(stream.name)
     blocks = BlockReader(stream.name, book)
+    redraws = 0
     for item in line_blocks(stream):
         if isinstance(item, Damage):
             yield item
             continue
         line, block = item
-        single = line == 1 and b"\n" not in block  # such a block is the whole file
+        single = line == 1 and b"\n" not in block  # no line end so far: redraws are counted
+        line, redraws = line + redraws * single, redraws + block.count(b"\r")
         if b"\x1b" in block:
             block = _ESCAPE.sub(b"", block)
         cut = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1

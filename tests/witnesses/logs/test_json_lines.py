@@ -182,6 +182,11 @@ def test_an_object_over_two_lines_does_not_shift_positions() -> None:
     assert [d.position for d in damage] == [1, 2, 3]
 
 
+def test_two_objects_on_one_line_are_left_out() -> None:
+    message = """not JSON: Extra data at column 10 of '{"a": 2} {"a": 2}'"""
+    assert only_damage(around(b'{"a": 2} {"a": 2}'), AROUND) == Damage(message, "log", 2)
+
+
 def test_invalid_utf8_costs_only_the_bad_character() -> None:
     assert values(JSON_LINES, b'{"a": 1, "note": "\xff"}\n') == {"a": [1.0]}
 
