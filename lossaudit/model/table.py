@@ -119,14 +119,13 @@ def concatenate(tables: Sequence[Table]) -> Table:
             (t.columns[tag], o) for t, o in zip(tables, offsets, strict=False) if tag in t.columns
         ]
         shown = [p.decimals for p, _ in parts if p.decimals is not None]
+        unseen = [p for p, _ in parts if p.decimals is None and np.isfinite(p.values).any()]
         columns[tag] = Column(
             tag,
             np.concatenate([p.values for p, _ in parts]),
             np.concatenate([p.records + o for p, o in parts]),
             _coarsest([p.storage for p, _ in parts]),
-            (min(d[0] for d in shown), max(d[1] for d in shown))
-            if len(shown) == len(parts)
-            else None,
+            (min(d[0] for d in shown), max(d[1] for d in shown)) if shown and not unseen else None,
         )
     steps = None
     if first.steps is not None:

@@ -14,6 +14,24 @@ STRETCH = 1 << 16
 """Records per table: a reader yields one about this often, so that memory stays bounded."""
 
 
+PART_KEYS = frozenset(("mode", "split", "phase", "stage"))
+"""Names under which a record says to which part of the data it belongs."""
+
+_OTHER_PARTS = frozenset(
+    ("val", "valid", "validation", "test", "testing", "eval", "evaluation", "dev")
+)
+
+
+def other_part(key: str, value: str) -> str:
+    """The part of the data that a record is about where that is not training, else "".
+
+    Validation and training may log one tag by different formulas: `loss` of a record that says
+    `"mode": "val"` is read as `val/loss`.
+    """
+    value = value.strip()
+    return value if key.lower() in PART_KEYS and value.lower() in _OTHER_PARTS else ""
+
+
 def parse_number(text: str) -> float | None:
     """The number that a text is in full, or None.
 

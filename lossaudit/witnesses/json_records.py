@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from lossaudit.witnesses.columns import parse_number
+from lossaudit.witnesses.columns import PART_KEYS, other_part, parse_number
 
 DEEPEST = 64
 """Objects and lists may be nested this deep in a record."""
@@ -101,7 +101,8 @@ def _is_plain(record: dict[str, Any]) -> bool:
 def numbers_of(record: dict[str, Any]) -> tuple[dict[str, float], int]:
     """The numbers of one object, those of inner objects under "outer.inner".
 
-    Strings that hold a number are numbers; booleans, null, other strings and lists are not.
+    Strings that hold a number are numbers; booleans, null, other strings and lists are not. A
+    record that says it is of another part than training has its part before its tags: "val/loss".
 
     Returns:
         {tag: number}, and how many quotation marks the object's text holds unless a key is
@@ -113,7 +114,7 @@ def numbers_of(record: dict[str, Any]) -> tuple[dict[str, float], int]:
     if type(record) is dict and _is_plain(record):
         return record, 2 * len(record)
     numbers: dict[str, float] = {}
-    quotes, inner = 0, [("", record, DEEPEST)]
+    quotes, inner, part = 0, [("", record, DEEPEST)], ""
     while inner:
         prefix, found, depth = inner.pop()
         if type(found) is _Repeating:
@@ -124,6 +125,8 @@ def numbers_of(record: dict[str, Any]) -> tuple[dict[str, float], int]:
             if kind is str:
                 quotes += 2
                 number = parse_number(value)
+                if number is None and not prefix and key in PART_KEYS:
+                    part = part or other_part(key, value)
             elif kind is float:
                 number = value
             elif kind is bool or value is None:
@@ -140,6 +143,8 @@ def numbers_of(record: dict[str, Any]) -> tuple[dict[str, float], int]:
                 if prefix and prefix + key in numbers:
                     raise RefusedError(f"key {prefix + key!r} stands twice in one object")
                 numbers[prefix + key] = number
+    if part:
+        numbers = {f"{part}/{tag}": number for tag, number in numbers.items()}
     return numbers, quotes
 
 

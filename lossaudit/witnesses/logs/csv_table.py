@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lossaudit.model.table import Column, Damage, Table
-from lossaudit.witnesses.columns import STRETCH, count_decimals
+from lossaudit.witnesses.columns import PART_KEYS, STRETCH, count_decimals, other_part
 from lossaudit.witnesses.csv_rows import (
     MISSING,
     Layout,
@@ -93,6 +93,10 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
         if len(row.cells) != len(batch.names):
             yield _ragged(row, len(batch.names), stream.name)
             continue
+        if not row.whole and _may_be_cut(row.cells[-1], batch):
+            message = f"the last line has no end, so {row.cells[-1][:40]!r} may be cut; left out"
+            yield Damage(message, stream.name, row.line, partial_tail=True)
+            row.cells[-1] = ""
         batch.lines.append(row.line)
         batch.rows.append(row.cells)
         if batch.is_full():
@@ -139,6 +143,14 @@ def _is_header_row(row: Row, header: list[str], batch: _Batch, layout: Layout) -
     return is_header(row.cells, header, batch.rows[-1] if batch.rows else [], layout.comma)
 
 
+def _may_be_cut(cell: str, batch: _Batch) -> bool:
+    """Whether the very last cell may go on: all but where its column has fixed decimals."""
+    if not cell.strip():
+        return False
+    shown = {count_decimals(cells[-1]) for cells in batch.rows if cells[-1].strip()}
+    return shown != {count_decimals(cell)} or shown <= {0, None}
+
+
 def _ragged(row: Row, expected: int, source: str) -> Damage:
     message = f"found {len(row.cells)} fields, expected {expected}"
     tail = not row.whole and len(row.cells) < expected
@@ -148,8 +160,7 @@ def _ragged(row: Row, expected: int, source: str) -> Damage:
 def _tables(batch: _Batch, layout: Layout, source: str) -> Iterator[Table | Damage]:
     """The numeric columns of a batch, after what is wrong with single cells."""
     columns = {}
-    for name, cells in zip(batch.names, zip(*batch.rows, strict=True), strict=bool(batch.rows)):
-        records = [i for i, cell in enumerate(cells) if cell]
+    for name, cells, records in _by_part(batch):
         shown = list(cells) if len(records) == len(cells) else [cells[i] for i in records]
         column = _plain(name, shown, records, layout.comma)
         if column is None:
@@ -161,6 +172,24 @@ def _tables(batch: _Batch, layout: Layout, source: str) -> Iterator[Table | Dama
             columns[name] = column
     if columns:
         yield Table(source, columns, np.array(batch.lines, dtype=np.int64))
+
+
+def _by_part(batch: _Batch) -> Iterator[tuple[str, tuple[str, ...], list[int]]]:
+    """(tag, all cells, records that have one) of every column, other parts than training apart."""
+    if not batch.rows:
+        return
+    columns = list(zip(*batch.rows, strict=True))
+    parts = [""] * len(batch.rows)
+    for name, cells in zip(batch.names, columns, strict=True):
+        if name.lower() in PART_KEYS:
+            parts = [
+                other_part(name, cell) or part for cell, part in zip(cells, parts, strict=True)
+            ]
+    for part in dict.fromkeys(parts):
+        for name, cells in zip(batch.names, columns, strict=True):
+            records = [i for i, cell in enumerate(cells) if cell and parts[i] == part]
+            if records:
+                yield f"{part}/{name}" if part and name else name, cells, records
 
 
 def _plain(name: str, cells: list[str], records: list[int], comma: bool) -> Column | None:

@@ -216,7 +216,7 @@ def test_a_header_with_other_names_of_the_same_number_is_followed() -> None:
 
 
 def test_a_row_of_words_below_words_is_no_header() -> None:
-    content = b"phase,loss\ntrain,0.5\nval,skipped\ntrain,0.25\n"
+    content = b"phase,loss\ntrain,0.5\nwarmup,skipped\ntrain,0.25\n"
     message = "column 'loss': 'skipped' is no number"
     assert only_damage(content, {"loss": [[2, 0.5], [4, 0.25]]}) == Damage(message, "log", 3)
 
@@ -273,3 +273,30 @@ def test_sniff_goes_by_content(content: bytes, low: int, high: int) -> None:
 )
 def test_real_text_logs_are_not_claimed(name: str) -> None:
     assert CSV_TABLE.sniff(real_log(name)[: 1 << 16], name) == 0
+
+
+@pytest.mark.parametrize("key", ["mode", "split", "phase"])
+def test_rows_of_another_part_than_training_have_tags_of_their_own(key: str) -> None:
+    content = f"{key},step,loss\ntrain,1,0.5\nval,1,0.75\ntrain,2,0.25\n".encode()
+    assert values(CSV_TABLE, content) == {
+        "step": [1.0, 2.0],
+        "loss": [0.5, 0.25],
+        "val/step": [1.0],
+        "val/loss": [0.75],
+    }
+
+
+def test_a_last_number_that_may_be_cut_is_left_out_and_reported() -> None:
+    table, damage = read(CSV_TABLE, b"step,loss\n1,0.531\n2,0.52\n3,0.5")
+    assert located(table) == {
+        "step": [[2, 1.0], [3, 2.0], [4, 3.0]],
+        "loss": [[2, 0.531], [3, 0.52]],
+    }
+    message = "the last line has no end, so '0.5' may be cut; left out"
+    assert damage == [Damage(message, "log", 4, partial_tail=True)]
+
+
+def test_a_last_number_with_the_decimals_of_its_column_is_whole() -> None:
+    table, damage = read(CSV_TABLE, b"step,loss\n1,0.531\n2,0.520\n3,0.500")
+    assert located(table)["loss"] == [[2, 0.531], [3, 0.52], [4, 0.5]]
+    assert damage == []

@@ -231,3 +231,8 @@ def test_stretches_join_to_the_whole_log(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_sniff_goes_by_content(content: bytes, low: int, high: int) -> None:
     assert low <= JSON_LINES.sniff(content[: 1 << 16], "x.csv") <= high
+
+
+def test_records_of_another_part_than_training_have_tags_of_their_own() -> None:
+    content = b'{"mode": "train", "loss": 1}\n{"mode": "val", "loss": 2, "m": {"a": 3}}\n'
+    assert values(JSON_LINES, content) == {"loss": [1.0], "val/loss": [2.0], "val/m.a": [3.0]}
