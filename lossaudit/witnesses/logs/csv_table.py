@@ -147,8 +147,12 @@ def _may_be_cut(cell: str, batch: _Batch) -> bool:
     """Whether the very last cell may go on: all but where its column has fixed decimals."""
     if not cell.strip():
         return False
-    shown = {count_decimals(cells[-1]) for cells in batch.rows if cells[-1].strip()}
-    return shown != {count_decimals(cell)} or shown <= {0, None}
+    shown = {_shown_decimals(cells[-1]) for cells in batch.rows if cells[-1].strip()}
+    return shown != {_shown_decimals(cell)} or shown <= {0, None}
+
+
+def _shown_decimals(cell: str) -> int | None:
+    return count_decimals(cell) if is_number(cell, comma=False) else None
 
 
 def _ragged(row: Row, expected: int, source: str) -> Damage:
