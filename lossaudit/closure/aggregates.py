@@ -7,7 +7,7 @@ nothing can be decided, and `why_not_additive` says why.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -17,11 +17,19 @@ from lossaudit.spec.aggregate import Aggregate, parse_aggregate
 from lossaudit.spec.normal_form import normal_form
 from lossaudit.spec.tree import RESERVED, Expr, Name, names, render
 
-CONVENTIONS = {"*_epoch": "mean"}
-"""Tags whose writer is known by its name: Lightning ends the means of an epoch in `_epoch`."""
+CONVENTIONS = {"*_epoch": "mean", "* (mean)": "mean:float64"}
+"""Tags whose writer is known by their name: Lightning ends the means of an epoch in `_epoch`, and
+our text reader calls MetricLogger's "median (mean)" pairs `loss` and `loss (mean)`."""
 
 RANKS = 8
 """Ranks that a mean over ranks is taken to have where nobody says; each adds one rounding."""
+
+
+def conventional(tag: str, tags: Collection[str]) -> str:
+    """What a tag's name, and the tags beside it, say of its aggregate; empty if nothing."""
+    if f"{tag} (mean)" in tags:
+        return "median"
+    return next((text for glob, text in CONVENTIONS.items() if fnmatchcase(tag, glob)), "")
 
 
 def aggregate_of(name: str, tag: str, declared: Mapping[str, str]) -> Aggregate | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from lossaudit.closure.aggregates import CONVENTIONS, aggregate_of
+from lossaudit.closure.aggregates import aggregate_of, conventional
 from lossaudit.closure.rivals import Candidate, rivals_of
 from lossaudit.model.table import Table
 from lossaudit.numerics.formats import FORMATS
@@ -38,10 +38,13 @@ class Binding:
         tags: name in the formula -> tag, for every name that was found.
         missing: names of the declared formula without a column -> tags that look alike.
         empty_families: globs of the declared formula that match no tag.
-        resolutions: tag -> how its numbers were written.
+        resolutions: tag -> how its numbers were likely written.
+        cautious: tag -> the widest way in which they may have been.
         aggregates: "total" and each found name -> aggregate.
         assumed: tag -> aggregate text, where it was taken from the writer's convention.
+        has_aggregate: whether anything says what the total is; else it is a single step.
         dtype: of the sum: the spec's, or a coarser lattice that a column lies on.
+        cautious_dtype: the coarsest in which the sum may have been formed, by the digits shown.
     """
 
     declared: Expr
@@ -51,9 +54,12 @@ class Binding:
     missing: Mapping[str, tuple[str, ...]]
     empty_families: tuple[str, ...]
     resolutions: Mapping[str, Resolution]
+    cautious: Mapping[str, Resolution]
     aggregates: Mapping[str, Aggregate]
     assumed: Mapping[str, str]
+    has_aggregate: bool
     dtype: str
+    cautious_dtype: str
 
 
 def bind(spec: Spec, table: Table) -> Binding:
@@ -74,9 +80,10 @@ def bind(spec: Spec, table: Table) -> Binding:
         n: _lookalikes(spec.tags.get(n, (n,)), present)
         for n in sorted(names(declared) - RESERVED - set(tags))
     }
-    resolutions = _resolutions(table, [total, *tags.values()] if total else list(tags.values()))
-    aggregates, assumed = _aggregates(spec, total, tags)
-    lattices = [r.grid for r in resolutions.values() if not r.constant]
+    bound = list(dict.fromkeys([total, *tags.values()] if total else tags.values()))
+    likely, cautious = (_resolutions(table, bound, c) for c in (False, True))
+    aggregates, assumed = _aggregates(spec, table, total, tags)
+    has_aggregate = bool(assumed) or aggregate_of("total", total or "", spec.aggregates) is not None
     empty = [f for f in families(spec.formula) if not _members(f, present, set(spec.total))]
     return Binding(
         declared,
@@ -85,11 +92,21 @@ def bind(spec: Spec, table: Table) -> Binding:
         tags,
         missing,
         tuple("`, `".join(f.globs) for f in empty),
-        resolutions,
+        likely,
+        cautious,
         aggregates,
         assumed,
-        min([spec.dtype, *lattices], key=lambda d: FORMATS[d].significand_bits),
+        has_aggregate,
+        _coarsest(spec.dtype, likely),
+        _coarsest(spec.dtype, cautious),
     )
+
+
+def _coarsest(dtype: str, resolutions: Mapping[str, Resolution]) -> str:
+    """The spec's dtype, or the coarsest grid of a column that shows one; else of any."""
+    telling = [r.grid for r in resolutions.values() if not (r.constant or r.few)]
+    grids = telling or [r.grid for r in resolutions.values()]
+    return min([dtype, *grids], key=lambda d: FORMATS[d].significand_bits)
 
 
 def _first(candidates: tuple[str, ...], present: set[str]) -> str | None:
@@ -118,22 +135,21 @@ def _lookalikes(candidates: tuple[str, ...], present: set[str]) -> tuple[str, ..
     return tuple(dict.fromkeys(same or near))[:3]
 
 
-def _resolutions(table: Table, tags: list[str]) -> dict[str, Resolution]:
-    unique = list(dict.fromkeys(tags))
-    found = [find_resolution(table.columns[t]) for t in unique]
-    return dict(zip(unique, resolve_constants(found), strict=True))
+def _resolutions(table: Table, tags: list[str], cautious: bool) -> dict[str, Resolution]:
+    found = [find_resolution(table.columns[t], cautious) for t in tags]
+    return dict(zip(tags, resolve_constants(found), strict=True))
 
 
 def _aggregates(
-    spec: Spec, total: str | None, tags: Mapping[str, str]
+    spec: Spec, table: Table, total: str | None, tags: Mapping[str, str]
 ) -> tuple[dict[str, Aggregate], dict[str, str]]:
     """Each column's aggregate; one without takes the total's."""
     assumed: dict[str, str] = {}
     own = aggregate_of("total", total or "", spec.aggregates)
     if own is None and total is not None:
-        for pattern, text in CONVENTIONS.items():
-            if fnmatchcase(total, pattern):
-                own, assumed[total] = parse_aggregate(text), text
+        text = conventional(total, table.columns)
+        if text:
+            own, assumed[total] = parse_aggregate(text), text
     base = own or Aggregate()
     found = {"total": base}
     for name, tag in tags.items():

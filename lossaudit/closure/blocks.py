@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from lossaudit.closure.decide import Block
 from lossaudit.closure.rows import Keys, Rows
 from lossaudit.model.table import Bools, Floats
 from lossaudit.numerics.bounded import Arithmetic, Bounded
+from lossaudit.numerics.formats import FORMATS, gamma
+from lossaudit.numerics.resolution import Resolution
 from lossaudit.spec.aggregate import Aggregate
 from lossaudit.spec.evaluate import evaluate
 from lossaudit.spec.normal_form import normal_form
@@ -27,10 +29,20 @@ SAMPLES_A_WINDOW = 17
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A block, and why some of its rows were barred from being decided: reason -> rows."""
+    """Rows ready to be decided.
+
+    Attributes:
+        block: as the columns were likely written.
+        barred: why some rows must not be decided: reason -> rows.
+        cautious: the same rows with every way of writing granted that fits, or None where that
+            changes nothing. A row that only `block` refutes is not decided.
+        assumption: what would have to be true for such a row to close.
+    """
 
     block: Block
     barred: Mapping[str, Bools]
+    cautious: Block | None = None
+    assumption: str = ""
 
 
 def prepare(rows: Rows, binding: Binding, keys: Keys, dtype: str) -> Prepared:
@@ -44,15 +56,6 @@ def prepare(rows: Rows, binding: Binding, keys: Keys, dtype: str) -> Prepared:
     """
     assert binding.total is not None
     total = rows.values[binding.total]
-    base = Arithmetic(binding.dtype)
-    columns, present = {}, {}
-    for name, tag in binding.tags.items():
-        half = binding.resolutions[tag].half_width(rows.values[tag], dtype)
-        columns[name] = base.column(rows.values[tag], half)
-        present[name] = rows.present[tag]
-    for name, values in (("step", rows.step.astype(np.float64)), ("epoch", rows.epoch)):
-        columns.setdefault(name, base.exactly(values))
-        present.setdefault(name, np.isfinite(values) if name == "epoch" else _all(rows))
     barred = _barred(rows, binding, keys)
     window = _windows(rows, binding, keys)
     magnitude = np.abs(np.where(np.isfinite(total), total, 0.0))
@@ -60,15 +63,68 @@ def prepare(rows: Rows, binding: Binding, keys: Keys, dtype: str) -> Prepared:
     if np.isnan(extra).any():
         barred["the window of the mean is unknown"] = np.isnan(extra)
     decidable = ~np.logical_or.reduce([*barred.values(), np.zeros(len(rows), bool)])
-    block = Block(
-        total,
-        binding.resolutions[binding.total].half_width(total, dtype),
-        columns,
-        present,
-        decidable,
-        Arithmetic(binding.dtype, np.where(np.isnan(extra), 0.0, extra)),
-    )
-    return Prepared(block, barred)
+    extra = np.where(np.isnan(extra), 0.0, extra)
+    likely = Arithmetic(binding.dtype, extra)
+    block = _block(rows, binding, binding.resolutions, likely, dtype, decidable)
+    assumptions = assume(rows, binding, keys)
+    if not assumptions:
+        return Prepared(block, barred)
+    gap = _gap(rows, binding, keys) * FORMATS["float32"].unit_roundoff
+    coarse = Arithmetic(binding.cautious_dtype)
+    coarse = replace(coarse, extra_roundings=extra + gap / coarse.form.unit_roundoff)
+    cautious = _block(rows, binding, binding.cautious, coarse, dtype, decidable)
+    return Prepared(block, barred, cautious, " or ".join(assumptions))
+
+
+def _block(
+    rows: Rows,
+    binding: Binding,
+    resolutions: Mapping[str, Resolution],
+    arithmetic: Arithmetic,
+    dtype: str,
+    decidable: Bools,
+) -> Block:
+    """The rows as intervals, in one reading of how they were written."""
+    assert binding.total is not None
+    columns, present = {}, {}
+    for name, tag in binding.tags.items():
+        half = resolutions[tag].half_width(rows.values[tag], dtype)
+        columns[name] = arithmetic.column(rows.values[tag], half)
+        present[name] = rows.present[tag]
+    for name, values in (("step", rows.step.astype(np.float64)), ("epoch", rows.epoch)):
+        columns.setdefault(name, arithmetic.exactly(values))
+        present.setdefault(name, np.isfinite(values) if name == "epoch" else _all(rows))
+    total = rows.values[binding.total]
+    half = resolutions[binding.total].half_width(total, dtype)
+    return Block(total, half, columns, present, decidable, arithmetic)
+
+
+def assume(rows: Rows, binding: Binding, keys: Keys) -> list[str]:
+    """What the digits do not exclude, each as the end of "closes only if ..."."""
+    found = []
+    if binding.cautious_dtype != binding.dtype:
+        coarse = binding.cautious_dtype
+        found.append(f"the sum was formed in {coarse} (--dtype {coarse})")
+    for tag, resolution in binding.resolutions.items():
+        wider = binding.cautious[tag]
+        if (wider.decimals, wider.digits) != (resolution.decimals, resolution.digits):
+            found.append(f"`{tag}` was rounded to {wider.in_words()} when it was written")
+    gap = _gap(rows, binding, keys)
+    if gap:
+        tag = binding.total or ""
+        found.append(
+            f"`{tag}` is a mean over steps, added up in float32 (--aggregate `{tag}`=mean:{gap})"
+        )
+    return found
+
+
+def _gap(rows: Rows, binding: Binding, keys: Keys) -> int:
+    """Steps between rows, where the total may be their mean for all that is said; else 0."""
+    if binding.has_aggregate or not keys.known or len(rows) < 2:
+        return 0
+    distance = np.diff(rows.step)
+    usual = int(np.median(distance))
+    return usual if usual > 1 else 0
 
 
 def _all(rows: Rows) -> Bools:
@@ -135,8 +191,6 @@ def weighted_terms(monomials: list[Expr], block: Block) -> tuple[list[Bounded], 
     Returns:
         (values, gamma): `gamma` is what |weight| * magnitude is multiplied by in the tolerance.
     """
-    from lossaudit.numerics.formats import gamma
-
     values = [evaluate(m, block.columns, block.arithmetic) for m in monomials]
     longest = max((v.roundings for v in values), default=0)
     roundings = max(2, longest + 2) + len(monomials) - 1

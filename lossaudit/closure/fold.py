@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from lossaudit.closure.rows import Rows
 from lossaudit.closure.series import Series, thin
 from lossaudit.closure.weights import WeightBox, WeightRows, certify
 from lossaudit.model.result import Share
-from lossaudit.model.table import Floats
+from lossaudit.model.table import Bools, Floats
 from lossaudit.spec.normal_form import monomial_expr, normal_form
 from lossaudit.spec.tree import RESERVED, Expr, names
 
@@ -82,6 +82,7 @@ class Outcome:
     Attributes:
         rows: totals seen. declared: the declared formula's tally. rivals: theirs, in order.
         undecided: reason -> rows. violations: the first ones.
+        excused: rows that do not close as they were likely written, but would under `assumption`.
         steps: first and last step seen, or None.
         weights: names of the weights, their declared values, and the certified box or None.
         stretch: steps of the first and last row of the certified stretch, or None.
@@ -93,6 +94,8 @@ class Outcome:
     declared: Tally
     rivals: tuple[tuple[Candidate, Tally], ...]
     undecided: Mapping[str, int]
+    excused: int
+    assumption: str
     violations: tuple[ViolatingRow, ...]
     steps: tuple[int, int] | None
     weights: Mapping[str, float]
@@ -123,6 +126,8 @@ class Closure:
     rivals: Sequence[Candidate]
     _tally: Tally = field(default_factory=Tally)
     _rival_tallies: list[Tally] = field(default_factory=list)
+    _excused: int = 0
+    _assumption: str = ""
     _undecided: Counter[str] = field(default_factory=Counter)
     _violations: list[ViolatingRow] = field(default_factory=list)
     _rows: int = 0
@@ -140,14 +145,17 @@ class Closure:
         if not len(rows):
             return
         block = prepared.block
-        decision = decide(self.declared, self._needed(self.declared), block)
+        decision, excused = _decide(self.declared, prepared)
+        decision = replace(decision, decided=decision.decided & ~excused)
         self._tally = self._tally.merge(_tally(decision, rows))
         for i, rival in enumerate(self.rivals):
-            if self._needed(rival.expr) <= set(block.columns):
-                outcome = decide(rival.expr, self._needed(rival.expr), block)
+            if names(rival.expr) <= set(block.columns):
+                outcome, _ = _decide(rival.expr, prepared)
                 self._rival_tallies[i] = self._rival_tallies[i].merge(_tally(outcome, rows))
-        self._undecided.update(_reasons(decision, prepared))
-        self._violations += _violating(decision, rows, block, self._needed(self.declared))
+        self._excused += int(excused.sum())
+        self._assumption = prepared.assumption
+        self._undecided.update(_reasons(decision, prepared, excused))
+        self._violations += _violating(decision, rows, block, names(self.declared))
         del self._violations[FIRST_VIOLATIONS:]
         self._rows += len(rows)
         first = int(rows.step[0]) if self._steps is None else self._steps[0]
@@ -160,6 +168,8 @@ class Closure:
         self._tally = self._tally.merge(later._tally)
         pairs = zip(self._rival_tallies, later._rival_tallies, strict=True)
         self._rival_tallies = [a.merge(b) for a, b in pairs]
+        self._excused += later._excused
+        self._assumption = self._assumption or later._assumption
         self._undecided.update(later._undecided)
         self._violations = (self._violations + later._violations)[:FIRST_VIOLATIONS]
         self._rows += later._rows
@@ -188,6 +198,8 @@ class Closure:
             self._tally,
             tuple(zip(self.rivals, self._rival_tallies, strict=True)),
             dict(self._undecided),
+            self._excused,
+            self._assumption,
             tuple(self._violations),
             self._steps,
             weights,
@@ -197,9 +209,6 @@ class Closure:
             {name: _share(histogram) for name, histogram in self._shares.items()},
             self._series.columns(),
         )
-
-    def _needed(self, expr: Expr) -> frozenset[str]:
-        return names(expr)
 
     def _weigh(self, rows: Rows, block: Block, decision: Decision) -> None:
         """Collect the rows as inequalities in the weights, and the terms' shares."""
@@ -254,10 +263,21 @@ def _tally(decision: Decision, rows: Rows) -> Tally:
     )
 
 
-def _reasons(decision: Decision, prepared: Prepared) -> dict[str, int]:
+def _decide(expr: Expr, prepared: Prepared) -> tuple[Decision, Bools]:
+    """The decision, and the rows that are refuted in the likely reading but not in the cautious."""
+    decision = decide(expr, names(expr), prepared.block)
+    if prepared.cautious is None or not decision.refuted.any():
+        return decision, np.zeros(decision.refuted.shape, bool)
+    beyond = decide(expr, names(expr), prepared.cautious).refuted
+    excused = decision.refuted & ~beyond
+    return replace(decision, refuted=decision.refuted & beyond), excused
+
+
+def _reasons(decision: Decision, prepared: Prepared, excused: Bools) -> dict[str, int]:
     """Why rows stayed undecided, each counted under its first reason."""
     open_rows, counts = ~decision.decided, {}
     reasons = {"a term is missing from the row": decision.missing, **prepared.barred}
+    reasons[f"it closes only if {prepared.assumption}"] = excused
     reasons["not finite on both sides, or bounds that say nothing"] = decision.vague
     for reason, where in reasons.items():
         counts[reason] = int((where & open_rows).sum())

@@ -21,6 +21,9 @@ def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
         where = f"from {unit} {declared.first_refuted:,}"
         rows = f"{declared.refuted:,} of {declared.decided:,} decided rows"
         return Verdict.FAIL, f"{rows} refute the formula, {where}"
+    if outcome.excused:
+        rows = f"{outcome.excused:,} of {outcome.rows:,} rows close only if"
+        return Verdict.INCONCLUSIVE, f"{rows} {outcome.assumption}; the digits do not exclude it"
     if not declared.decided:
         return (
             Verdict.INCONCLUSIVE,

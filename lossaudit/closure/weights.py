@@ -152,8 +152,9 @@ class _Program:
 
     def weights(self, scaled: Floats, outwards: int) -> Floats:
         """Scaled deviations -> weights, moved outwards by what the solver may be off."""
-        weights = self.guess + scaled * self.unit
-        weights = weights + outwards * 1e-6 * self.unit
+        with np.errstate(over="ignore"):  # the unit of a term that is always 0 is huge
+            weights = self.guess + scaled * self.unit
+            weights = weights + outwards * 1e-6 * self.unit
         unbounded = np.abs(scaled) >= REACH * (1 - 1e-9)
         weights = np.where(unbounded, outwards * np.inf, weights)
         return np.where(weights * self.signs < 0, 0.0, weights)

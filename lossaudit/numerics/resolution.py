@@ -1,9 +1,14 @@
 """How finely a column was written: the half-width of the interval that a logged number stands for.
 
 The ways of writing that fit *all* values of a column are collected (d decimals; s significant
-digits; a binary grid), and value by value the widest half-width counts. Rounding to decimals and to a binary grid happen one
-after the other, so their half-widths add up. The largest number of
+digits; a binary grid), and value by value the widest half-width counts. Rounding to decimals and
+to a binary grid happen one after the other, so their half-widths add up. The largest number of
 decimals alone is not enough: on a `%.4g` log it is far too narrow for the larger values.
+
+Few or coarse values fit ways that nobody used: 0.5 and 0.25 lie on every grid. So a column has two
+readings. The likely one believes in a way only where values would not fit it by chance; a formula
+must hold under it to pass. The cautious one grants every way that fits; a row must be beyond it to
+fail. What lies between is not decided.
 """
 
 from __future__ import annotations
@@ -23,6 +28,15 @@ MOST_DIGITS = 15
 CHANCE = math.log(1e-6)
 """A coarse grid is believed only where values would lie on it by chance less often than this."""
 
+FEW = 32
+"""A column of fewer different values, often repeated, may be a schedule: exact numbers."""
+
+REPEATS = 8
+"""How often the values of such a column are repeated, on average."""
+
+LAST_BITS = 0.25
+"""Share of values that must need the last two bits of a coarse grid; 3 in 4 do on a real one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
@@ -40,6 +54,7 @@ class Resolution:
             the two half-widths counts, not their sum, and nobody is told of the decimals.
         coarse: True where `grid` is coarser than the storage, so that values themselves lie on it.
         constant: True where fewer than two different non-zero values say anything at all.
+        few: True where the values are so few that they may be exact numbers of few digits.
         fixed: True where the text shows the same number of decimals everywhere.
     """
 
@@ -51,6 +66,7 @@ class Resolution:
     certain: bool = True
     coarse: bool = False
     constant: bool = False
+    few: bool = False
     fixed: bool = False
 
     def half_width(self, values: Floats, dtype: str) -> Floats:
@@ -97,45 +113,60 @@ class Resolution:
         return ", ".join(words)
 
 
-def find_resolution(column: Column) -> Resolution:
-    """The ways of writing that fit every value of `column`."""
+def find_resolution(column: Column, cautious: bool = False) -> Resolution:
+    """The ways of writing that fit every value of `column`.
+
+    Args:
+        column: as read.
+        cautious: grant every way that fits, also one that fits by accident.
+    """
     values = column.values[np.isfinite(column.values)]
     distinct = np.unique(values[values != 0])
     text_decimals = column.decimals
     fixed = text_decimals is not None and text_decimals[0] == text_decimals[1] > 0
     constant = len(distinct) < 2
     if column.storage in ("float16", "bfloat16", "float32"):
-        found = _binary_resolution(distinct, FORMATS[column.storage])
+        found = _binary_resolution(distinct, FORMATS[column.storage], cautious)
     else:
-        found = _text_resolution(values, distinct, text_decimals)
-    return replace(found, constant=constant, fixed=fixed)
+        found = _text_resolution(values, distinct, text_decimals, cautious)
+    few = not cautious and len(distinct) < FEW and len(distinct) * REPEATS <= len(values)
+    return replace(found, constant=constant, few=few, fixed=fixed)
 
 
-def _text_resolution(values: Floats, distinct: Floats, shown: tuple[int, int] | None) -> Resolution:
+def _text_resolution(
+    values: Floats, distinct: Floats, shown: tuple[int, int] | None, cautious: bool
+) -> Resolution:
     """Ways that fit numbers kept as text or in float64."""
     decimals = fewest_decimals(values)
     if shown is not None and decimals is not None and shown[0] == shown[1]:
         decimals = max(decimals, min(shown[1], MOST_DIGITS))  # trailing zeros were printed
     digits = fewest_digits(distinct)
+    if shown is not None and shown[0] < 0 and _is_tqdm(distinct):
+        digits = 3
     shortest = _is_shortest_float32(distinct, digits)
     printed = Resolution(decimals, digits, shortest=shortest)
-    grid = _coarsest_grid(distinct, printed.half_width(distinct, "float64"), FORMATS["float64"])
+    half = printed.half_width(distinct, "float64")
+    grid = _coarsest_grid(distinct, half, FORMATS["float64"], cautious)
     if shortest and grid == "float64":
         grid = "float32"
     coarse = FORMATS[grid].significand_bits < FORMATS["float32"].significand_bits
     return replace(printed, grid=grid, coarse=coarse)
 
 
-def _binary_resolution(distinct: Floats, storage: FloatFormat) -> Resolution:
+def _binary_resolution(distinct: Floats, storage: FloatFormat, cautious: bool) -> Resolution:
     """Ways that fit numbers kept in a narrow binary format, perhaps rounded before."""
     decimals = _decimals_before_storage(distinct, storage)
-    spacing = 0.0 if decimals is None else 10.0**-decimals
+    digits = _digits_before_storage(distinct, storage)
+    spacing = np.full(len(distinct), 0.0 if decimals is None else 10.0**-decimals)
+    if digits is not None:
+        spacing = np.maximum(spacing, _digit_spacing(distinct, digits))
     ulp = storage.ulp(distinct)
-    certain = bool(spacing) and _is_no_accident(ulp, np.full(len(distinct), spacing))
+    rounded = bool(np.any(spacing > 0))
+    certain = rounded and (cautious or _is_no_accident(ulp, np.maximum(spacing, ulp)))
     half = 0.5 * (ulp + spacing) if certain else np.zeros(len(distinct))
-    grid = _coarsest_grid(distinct, half, storage)
+    grid = _coarsest_grid(distinct, half, storage, cautious)
     coarse = FORMATS[grid].significand_bits < storage.significand_bits
-    return Resolution(decimals, None, grid, storage.name, certain=certain, coarse=coarse)
+    return Resolution(decimals, digits, grid, storage.name, certain=certain, coarse=coarse)
 
 
 def fewest_decimals(values: Floats) -> int | None:
@@ -165,6 +196,19 @@ def fewest_digits(values: Floats) -> int | None:
     return None
 
 
+def _is_tqdm(values: Floats) -> bool:
+    """Whether each value that is no `%.3g` is one that tqdm prints in full, which is no longer.
+
+    Source:
+        tqdm's `format_num`: the shorter of the two texts, without zeros in the exponent.
+    """
+    for value in values[~_has_digits(values, 3)].tolist():
+        short = f"{value:.3g}".replace("e+0", "e+").replace("e-0", "e-")
+        if len(repr(value).removesuffix(".0")) > len(short):
+            return False
+    return True
+
+
 def _has_digits(values: Floats, digits: int) -> Bools:
     shift = digits - 1 - _decade(values)
     up, down = 10.0 ** np.clip(shift, 0, 22), 10.0 ** np.clip(-shift, 0, 22)
@@ -192,7 +236,7 @@ def _digit_spacing(values: Floats, digits: int) -> Floats:
 
 def _decimals_before_storage(distinct: Floats, storage: FloatFormat) -> int | None:
     """The least d such that every value is a decimal of d digits, rounded to the storage."""
-    if len(distinct) < 2:
+    if not len(distinct):
         return None
     pending = distinct
     for decimals in range(MOST_DIGITS + 1):
@@ -204,7 +248,27 @@ def _decimals_before_storage(distinct: Floats, storage: FloatFormat) -> int | No
     return None
 
 
-def _coarsest_grid(distinct: Floats, half: Floats, storage: FloatFormat) -> str:
+def _digits_before_storage(distinct: Floats, storage: FloatFormat) -> int | None:
+    """The least s <= 6 such that every value is a decimal of s digits, rounded to the storage."""
+    pending = distinct
+    for digits in range(1, 7):
+        spacing = _digit_spacing(pending, digits)
+        with np.errstate(over="ignore", invalid="ignore"):
+            pending = pending[storage.nearest(_round_to(pending, spacing)) != pending]
+        if not len(pending):
+            return digits if len(distinct) else None
+    return None
+
+
+def _round_to(values: Floats, spacing: Floats) -> Floats:
+    """Nearest multiples of powers of ten, divided by 10**k where that is exact."""
+    inverse = np.rint(1 / spacing)
+    return np.where(
+        spacing < 1, np.rint(values * inverse) / inverse, np.rint(values / spacing) * spacing
+    )
+
+
+def _coarsest_grid(distinct: Floats, half: Floats, storage: FloatFormat, cautious: bool) -> str:
     """The coarsest format within whose grid every value lies, given how it was printed."""
     for form in FORMATS.values():
         if form.significand_bits >= storage.significand_bits:
@@ -212,9 +276,16 @@ def _coarsest_grid(distinct: Floats, half: Floats, storage: FloatFormat) -> str:
         off_grid = np.abs(form.nearest(distinct) - distinct)
         if not np.all(off_grid <= half * (1 + 1e-9)):  # ties: 0.03125 printed as 0.0312
             continue
-        if _is_no_accident(np.maximum(2 * half, storage.ulp(distinct)), form.ulp(distinct)):
+        fine = np.maximum(2 * half, storage.ulp(distinct))
+        if cautious or (_is_no_accident(fine, form.ulp(distinct)) and _needs(form, distinct)):
             return form.name
     return storage.name
+
+
+def _needs(form: FloatFormat, distinct: Floats) -> bool:
+    """Whether enough values need the format's last two bits: 0.5 and 0.25 lie on any grid."""
+    last = np.rint(form.nearest(distinct) / form.ulp(distinct)) % 4 != 0
+    return form.name == "float32" or bool(np.mean(last) >= LAST_BITS)
 
 
 def _is_no_accident(fine: Floats, coarse: Floats) -> bool:
@@ -235,10 +306,11 @@ def resolve_constants(found: Sequence[Resolution]) -> list[Resolution]:
     """Let columns that show nothing of their own writing take it from the columns beside them.
 
     A column of zeros, "0.0" in a file of full-precision numbers, fits one decimal as well as
-    seventeen; its writer is the one that wrote the other columns. Where all of those show a fixed
-    number of decimals, so does this one, and its own digits count.
+    seventeen; its writer is the one that wrote the other columns. So does a column of few values,
+    such as a weight that is 0.1, 0.2, ... 1.0. Where all the others show a fixed number of
+    decimals, so does this one, and its own digits count.
     """
-    telling = [r for r in found if not r.constant]
+    telling = [r for r in found if not (r.constant or r.few)]
     if not telling:
         return list(found)
     if all(r.fixed for r in telling):
@@ -250,9 +322,10 @@ def resolve_constants(found: Sequence[Resolution]) -> list[Resolution]:
         next((r.narrowed for r in telling if r.narrowed), None),
         any(r.shortest for r in telling),
         all(r.certain for r in telling),
-        constant=True,
     )
-    return [shared if r.constant else r for r in found]
+    return [
+        replace(shared, constant=r.constant, few=r.few) if r.constant or r.few else r for r in found
+    ]
 
 
 def _widest(counts: list[int | None]) -> int | None:

@@ -35,7 +35,7 @@ from lossaudit.spec.tree import (
 
 LONGEST = 1 << 18
 DEEPEST = 60
-DEEPEST_TREE = 300
+DEEPEST_TREE = 200
 LARGEST_EXPONENT = 64
 
 _TOKEN = re.compile(
@@ -77,7 +77,7 @@ def parse_formula(text: str) -> Expr:
 
     Raises:
         FormulaError: with the offset of the first character that does not fit the grammar; also
-            where nesting is deeper than 60, or the text longer than 256 KiB.
+            where nesting is deeper than 60 (200 operations), or the text longer than 256 KiB.
     """
     if len(text) > LONGEST:
         raise FormulaError(f"{len(text):,} characters are too long", text, LONGEST)

@@ -30,6 +30,7 @@ from lossaudit.spec.tree import (
 MOST_MONOMIALS = 20_000
 MOST_PRODUCTS = 200_000
 LARGEST_POWER = 8
+LARGEST_DEGREE = 64
 LARGEST_COEFFICIENT = Fraction(10**300)
 LONGEST_DENOMINATOR = 8192
 _ZERO, _ONE = Number(Fraction(0), "0"), Number(Fraction(1), "1")
@@ -128,7 +129,9 @@ class _Expansion:
             case Where(condition, chosen, otherwise) if names(condition) <= RESERVED:
                 ends = (chosen, True), (otherwise, False)
                 if not _is_indicator(expr):
-                    products = [self.product([self.of(e), self.gate(condition, h)]) for e, h in ends]
+                    products = [
+                        self.product([self.of(e), self.gate(condition, h)]) for e, h in ends
+                    ]
                     return None if None in products else _add(p for p in products if p is not None)
         return None
 
@@ -155,10 +158,12 @@ def _is_indicator(expr: Where) -> bool:
 
 
 def _is_too_large(terms: Terms) -> bool:
-    """Whether a coefficient is out of what float64 holds, or too long to go on computing with."""
+    """Whether a coefficient is out of what float64 holds, or something too long to go on with."""
     return any(
-        abs(c) > LARGEST_COEFFICIENT or c.denominator.bit_length() > LONGEST_DENOMINATOR
-        for c in terms.values()
+        abs(coefficient) > LARGEST_COEFFICIENT
+        or coefficient.denominator.bit_length() > LONGEST_DENOMINATOR
+        or any(power > LARGEST_DEGREE for _, power in monomial)
+        for monomial, coefficient in terms.items()
     )
 
 

@@ -102,8 +102,8 @@ TEXTS = st.recursive(
 @given(TEXTS)
 def test_a_form_means_what_the_formula_means(text: str) -> None:
     arithmetic = Arithmetic("float64")
-    columns = {n: arithmetic.exactly(np.array(v, float)) for n, v in
-               {"a": [0.5, 2], "b": [1.5, -3], "c": [-0.25, 4], "step": [2, 5]}.items()}  # fmt: skip
+    values = {"a": [0.5, 2], "b": [1.5, -3], "c": [-0.25, 4], "step": [2, 5]}
+    columns = {n: arithmetic.exactly(np.array(v, float)) for n, v in values.items()}
     before = evaluate(parse_formula(text), columns, arithmetic).value
     after = evaluate(to_expr(form(text)), columns, arithmetic).value
     scale = evaluate(to_expr(form(text)), columns, arithmetic).magnitude

@@ -1,0 +1,169 @@
+"""Joining totals and terms, against a slow join of dictionaries."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lossaudit.closure.rows import find_keys, join_rows
+from lossaudit.model.table import Column, Table
+
+
+def table_of(records: list[dict[str, float]], steps: list[int] | None = None) -> Table:
+    """One dictionary per record."""
+    columns = {}
+    for tag in dict.fromkeys(t for r in records for t in r):
+        found = [(i, r[tag]) for i, r in enumerate(records) if tag in r]
+        columns[tag] = Column(
+            tag, np.array([v for _, v in found], float), np.array([i for i, _ in found], int)
+        )
+    known = None if steps is None else np.array(steps, dtype=np.int64)
+    return Table("log", columns, np.arange(len(records)), "line", known)
+
+
+def slow_join(records: list[dict[str, float]], keys: list, total: str, tag: str, duplicates: str):
+    """(record, total, value or None, ambiguous) of each row, the slow way."""
+    shared = any(total in r and tag in r for r in records)
+    totals = [i for i, r in enumerate(records) if total in r]
+    ours, theirs = defaultdict(list), defaultdict(list)
+    for i in totals:
+        ours[keys[i]].append(i)
+    for i, r in enumerate(records):
+        if tag in r:
+            theirs[keys[i]].append(i)
+    rows = []
+    for i in totals:
+        same, others = ours[keys[i]], theirs[keys[i]]
+        if (duplicates == "first" and same[0] != i) or (duplicates == "last" and same[-1] != i):
+            continue
+        if shared:
+            rows.append((i, records[i][total], records[i].get(tag), False))
+            continue
+        place = same.index(i)
+        value = records[others[place]][tag] if place < len(others) else None
+        rows.append((i, records[i][total], value, bool(others) and len(others) != len(same)))
+    return rows
+
+
+RECORDS = st.lists(
+    st.fixed_dictionaries(
+        {"step": st.integers(0, 4)},
+        optional={
+            "loss": st.integers(0, 99),
+            "a": st.integers(100, 199),
+            "b": st.integers(200, 299),
+        },
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+def compare(records: list[dict[str, float]], keys, order: list, duplicates: str, table) -> None:
+    tags = [t for t in ("a", "b") if t in table.columns]
+    rows = join_rows(table, "loss", tags, keys, duplicates)
+    unclear = np.zeros(len(rows), bool)
+    for tag in tags:
+        slow = slow_join(records, order, "loss", tag, duplicates)
+        assert rows.records.tolist() == [r[0] for r in slow]
+        assert rows.values["loss"].tolist() == [r[1] for r in slow]
+        assert rows.present[tag].tolist() == [r[2] is not None for r in slow]
+        for value, (_, _, expected, _) in zip(rows.values[tag], slow, strict=True):
+            assert np.isnan(value) if expected is None else value == expected
+        unclear |= np.array([r[3] for r in slow], bool)
+    assert rows.ambiguous.tolist() == unclear.tolist()
+
+
+@given(RECORDS, st.sampled_from(["all", "first", "last"]))
+def test_the_join_is_the_slow_joins(records: list[dict[str, float]], duplicates: str) -> None:
+    table = table_of(records)
+    if "loss" in table.columns:
+        keys = find_keys(table)
+        compare(records, keys, [r["step"] for r in records], duplicates, table)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from(["loss", "a", "b"]), st.integers(0, 99)),
+        min_size=1, max_size=25,
+    ),
+    st.sampled_from(["all", "first", "last"]),
+)  # fmt: skip
+def test_the_join_of_tags_with_records_of_their_own(events, duplicates: str) -> None:
+    records = [{tag: float(value)} for _, tag, value in events]
+    steps = [step for step, _, _ in events]
+    table = table_of(records, steps)
+    if "loss" in table.columns:
+        compare(records, find_keys(table), steps, duplicates, table)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=20))
+def test_epoch_and_iter_make_the_key_where_iter_repeats(pairs: list[tuple[int, int]]) -> None:
+    records = [{"epoch": e, "iter": i, "loss": k} for k, (e, i) in enumerate(pairs)]
+    keys = find_keys(table_of(records))
+    joint = len(set(pairs)) > len({i for _, i in pairs})
+    assert keys.tags == (("epoch", "iter") if joint else ("iter",))
+    for a, left in enumerate(pairs):
+        for b, right in enumerate(pairs):
+            same = left == right if joint else left[1] == right[1]
+            assert (keys.key[a] == keys.key[b]) == same
+    rows = join_rows(table_of(records), "loss", [], keys)
+    assert rows.duplicates == len(pairs) - len(set(keys.key.tolist()))
+    assert rows.step.tolist() == [i for _, i in pairs]
+    assert rows.epoch.tolist() == [e for e, _ in pairs]
+
+
+def test_named_key_columns_are_used_whole_and_the_last_is_shown() -> None:
+    records = [{"epoch": e, "i": i, "loss": 1.0} for e in (0, 1) for i in (5, 6)]
+    keys = find_keys(table_of(records), ("epoch", "i"))
+    assert keys.tags == ("epoch", "i")
+    assert len(set(keys.key.tolist())) == 4
+    assert keys.display.tolist() == [5, 6, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("tags", "chosen"),
+    [
+        (["loss", "epoch", "step"], "step"),
+        (["loss", "epoch", "Iter"], "Iter"),
+        (["loss", "epoch"], "epoch"),
+        (["loss", "trainer/global_step", "epoch"], "trainer/global_step"),
+    ],
+)
+def test_a_well_known_step_column_is_found(tags: list[str], chosen: str) -> None:
+    assert find_keys(table_of([dict.fromkeys(tags, 1.0)])).tags == (chosen,)
+
+
+def test_a_log_without_a_step_counts_its_records() -> None:
+    table = table_of([{"loss": 1.0}, {"x": 1.0}, {"loss": 1.0}])
+    keys = find_keys(table)
+    rows = join_rows(table, "loss", [], keys)
+    assert not keys.known
+    assert rows.step.tolist() == [0, 2]
+    assert (rows.duplicates, rows.known_steps) == (0, False)
+
+
+def test_records_without_a_step_are_shown_as_minus_one_and_equal_each_other() -> None:
+    table = table_of([{"loss": 1.0}, {"step": 3, "loss": 2.0}, {"step": float("nan"), "loss": 3.0}])
+    keys = find_keys(table)
+    assert keys.display.tolist() == [-1, 3, -1]
+    assert keys.key[0] == keys.key[2] != keys.key[1]
+
+
+def test_the_policy_keeps_the_first_or_the_last_of_a_repeated_step() -> None:
+    table = table_of([{"step": s, "loss": v} for s, v in [(1, 10), (2, 20), (1, 11), (1, 12)]])
+    keys = find_keys(table)
+    kept = {p: join_rows(table, "loss", [], keys, p).values["loss"].tolist() for p in
+            ("all", "first", "last")}  # fmt: skip
+    assert kept == {"all": [10, 20, 11, 12], "first": [10, 20], "last": [20, 12]}
+
+
+def test_unequal_counts_at_a_step_are_ambiguous_there_only() -> None:
+    records = [{"loss": 1.0}, {"a": 2.0}, {"loss": 3.0}, {"a": 4.0}, {"a": 5.0}]
+    table = table_of(records, [0, 0, 1, 1, 1])
+    rows = join_rows(table, "loss", ["a"], find_keys(table))
+    assert rows.ambiguous.tolist() == [False, True]
