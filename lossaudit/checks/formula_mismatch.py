@@ -29,12 +29,16 @@ Higham 2002, "Accuracy and Stability of Numerical Algorithms", sections 2.2 and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence
-from lossaudit.closure.fold import ViolatingRow
+from lossaudit.closure.fold import Outcome, ViolatingRow
 from lossaudit.model.finding import Finding, Severity
+
+MEANS_DRIFT = 10.0
+"""Excess that undeclared means may reach; more is no rounding."""
 
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
@@ -49,11 +53,22 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
         CHECK.name,
         CHECK.severity,
         f"{outcome.declared.refuted:,} of {outcome.declared.decided:,} decided rows refute the "
-        f"declared formula; {_in_numbers(row, evidence)}",
+        f"declared formula; {_in_numbers(row, evidence)}{_hint(outcome, evidence)}",
         outcome.declared.steps,
         evidence.locate(row.record),
         {"refuted_rows": outcome.declared.refuted, "decided": outcome.declared.decided},
     )
+
+
+def _hint(outcome: Outcome, evidence: LogEvidence) -> str:
+    """Means over micro-batches, accumulated in float32, drift by a few tolerances."""
+    worst = max(
+        abs(v.residual) / v.tolerance if v.tolerance else math.inf for v in outcome.violations
+    )
+    if evidence.binding.has_aggregate or worst > MEANS_DRIFT:
+        return ""
+    tag = evidence.binding.total
+    return f"; means over K micro-batches may drift so far: --aggregate `{tag}`=mean:K says so"
 
 
 def _in_numbers(row: ViolatingRow, evidence: LogEvidence) -> str:

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 
 from lossaudit.closure.aggregates import aggregate_of, conventional
 from lossaudit.closure.rivals import Candidate, rivals_of
+from lossaudit.closure.rows import STEP_TAGS
 from lossaudit.model.table import Table
 from lossaudit.numerics.formats import FORMATS
 from lossaudit.numerics.resolution import Resolution, find_resolution, resolve_constants
@@ -69,7 +70,7 @@ def bind(spec: Spec, table: Table) -> Binding:
     parameters: dict[str, Expr] = {n: number(v) for n, v in spec.parameters.items()}
 
     def settled(expr: Expr) -> Expr:
-        bare = expand_families(expr, lambda f: _members(f, present, set(spec.total)))
+        bare = expand_families(expr, lambda f: _members(f, present, spec.total))
         return substitute(bare, parameters)
 
     declared = settled(spec.formula)
@@ -82,9 +83,10 @@ def bind(spec: Spec, table: Table) -> Binding:
     }
     bound = list(dict.fromkeys([total, *tags.values()] if total else tags.values()))
     likely, cautious = (_resolutions(table, bound, c) for c in (False, True))
+    telling = [tag for tag, r in likely.items() if not (r.constant or r.few)]
     aggregates, assumed = _aggregates(spec, table, total, tags)
     has_aggregate = bool(assumed) or aggregate_of("total", total or "", spec.aggregates) is not None
-    empty = [f for f in families(spec.formula) if not _members(f, present, set(spec.total))]
+    empty = [f for f in families(spec.formula) if not _members(f, present, spec.total)]
     return Binding(
         declared,
         tuple(rivals),
@@ -97,15 +99,14 @@ def bind(spec: Spec, table: Table) -> Binding:
         aggregates,
         assumed,
         has_aggregate,
-        _coarsest(spec.dtype, likely),
-        _coarsest(spec.dtype, cautious),
+        _coarsest(spec.dtype, likely, telling),
+        _coarsest(spec.dtype, cautious, telling),
     )
 
 
-def _coarsest(dtype: str, resolutions: Mapping[str, Resolution]) -> str:
+def _coarsest(dtype: str, resolutions: Mapping[str, Resolution], telling: list[str]) -> str:
     """The spec's dtype, or the coarsest grid of a column that shows one; else of any."""
-    telling = [r.grid for r in resolutions.values() if not (r.constant or r.few)]
-    grids = telling or [r.grid for r in resolutions.values()]
+    grids = [resolutions[tag].grid for tag in telling or resolutions]
     return min([dtype, *grids], key=lambda d: FORMATS[d].significand_bits)
 
 
@@ -113,15 +114,32 @@ def _first(candidates: tuple[str, ...], present: set[str]) -> str | None:
     return next((t for t in candidates if t in present), None)
 
 
-def _members(family: Family, present: set[str], totals: set[str]) -> tuple[str, ...]:
+def _members(family: Family, present: set[str], totals: tuple[str, ...]) -> tuple[str, ...]:
+    """The tags of a family, without totals and steps, each term in one form only."""
     wanted = [g for g in family.globs if not g.startswith("!")]
     unwanted = [g[1:] for g in family.globs if g.startswith("!")]
-    return tuple(
+    found = [
         tag
-        for tag in sorted(present - totals)
+        for tag in sorted(present)
         if any(fnmatchcase(tag, g) for g in wanted)
         and not any(fnmatchcase(tag, g) for g in unwanted)
-    )
+        and tag not in totals
+        and tag.lower() not in STEP_TAGS
+    ]
+    total = next((t for t in totals if t in present), "")
+    return tuple(t for t in found if not _is_other_form(t, total, found))
+
+
+def _is_other_form(tag: str, total: str, found: list[str]) -> bool:
+    """Whether a tag is a term once more: Lightning logs `x_step` and `x_epoch` side by side.
+
+    The form of the total is kept; beside a total of neither form `x`, else `x_step`.
+    """
+    own = next((s for s in ("_step", "_epoch") if total.endswith(s)), "")
+    base = tag.removesuffix("_step").removesuffix("_epoch")
+    order = [own, "", "_step", "_epoch"]
+    first = next((base + s for s in order if base + s in found), tag)
+    return tag != first
 
 
 def _lookalikes(candidates: tuple[str, ...], present: set[str]) -> tuple[str, ...]:

@@ -80,6 +80,7 @@ def decide(expr: Expr, needed: frozenset[str], block: Block) -> Decision:
     finite_total, finite_value = np.isfinite(block.total), np.isfinite(value)
     finite_terms = _finite_terms(needed, block, shape)
     one_sided = np.where(finite_total, ~finite_value & ~finite_terms, finite_value)
+    one_sided |= np.isinf(block.total) & np.isinf(value) & (np.sign(block.total) != np.sign(value))
     one_sided &= ~_overflowed(block, value, tolerance) & ~np.isposinf(outcome.radius)
     both_finite = finite_total & finite_value & np.isfinite(tolerance)
     testable = ~missing & block.decidable

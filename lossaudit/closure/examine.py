@@ -9,7 +9,7 @@ from lossaudit.closure.aggregates import may_hold, why_not_additive
 from lossaudit.closure.binding import Binding, bind
 from lossaudit.closure.blocks import prepare
 from lossaudit.closure.fold import Closure, Outcome
-from lossaudit.closure.rows import find_keys, join_rows
+from lossaudit.closure.rows import Keys, find_keys, join_rows
 from lossaudit.model.finding import Location
 from lossaudit.model.table import Damage, Table, Unit
 from lossaudit.spec.schema import Spec
@@ -83,6 +83,9 @@ def examine(spec: Spec, table: Table, damage: Sequence[Damage] = ()) -> LogEvide
             spec, table, damage, binding, obstacle=not_additive, not_additive=not_additive
         )
     keys = find_keys(table, spec.step)
+    if "step" in names(binding.declared) and not keys.is_global:
+        obstacle = f"the formula uses `step`, but {_no_step(keys)}"
+        return LogEvidence(spec, table, damage, binding, obstacle=obstacle)
     tags = list(dict.fromkeys(t for t in binding.tags.values() if t != binding.total))
     rows = join_rows(table, binding.total, tags, keys, spec.duplicates)
     fold = Closure(binding.declared, binding.rivals)
@@ -98,6 +101,13 @@ def examine(spec: Spec, table: Table, damage: Sequence[Damage] = ()) -> LogEvide
         step_tags=keys.tags,
         known_steps=keys.known,
     )
+
+
+def _no_step(keys: Keys) -> str:
+    if not keys.known:
+        return "the log has none"
+    counted = _listed(keys.tags)
+    return f"the log counts {counted}, which is no step of the whole run (a spec may name log.step)"
 
 
 def _obstacle(spec: Spec, table: Table, binding: Binding) -> str:

@@ -21,10 +21,13 @@ from lossaudit.closure.weights import WeightBox, WeightRows, certify
 from lossaudit.model.result import Share
 from lossaudit.model.table import Bools, Floats
 from lossaudit.spec.normal_form import monomial_expr, normal_form
-from lossaudit.spec.tree import RESERVED, Expr, names
+from lossaudit.spec.tree import RESERVED, Expr, names, to_float
 
 FIRST_VIOLATIONS = 20
 SHARE_BINS = 2000
+
+LARGEST = 1e100
+"""Rows beyond this are left out of the weights' program, whose arithmetic they would overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,9 @@ class Closure:
 
     def result(self) -> Outcome:
         """Everything that the rows so far say."""
-        weights = {monomial_name(m): float(c) for m, c in normal_form(self.declared).coefficients}
+        weights = {
+            monomial_name(m): to_float(c) for m, c in normal_form(self.declared).coefficients
+        }
         box: WeightBox | None = None
         stretch: tuple[int, int] | None = None
         correlated: tuple[tuple[str, str, float], ...] = ()
@@ -223,8 +228,9 @@ class Closure:
         magnitude = np.column_stack([np.broadcast_to(v.magnitude, shape) for v in values])[chosen]
         bound = np.broadcast_to(relative, shape)[chosen][:, None]
         eta = 0.5 * len(form) * block.arithmetic.form.smallest_subnormal
-        coefficients = np.array([float(c) for _, c in form])
-        usable = np.asarray(np.isfinite(np.hstack([terms, radius])).all(axis=1))
+        coefficients = np.array([to_float(c) for _, c in form])
+        usable = np.asarray((np.abs(np.hstack([terms, radius])) < LARGEST).all(axis=1))
+        usable &= np.abs(block.total[chosen]) < LARGEST
         ready = WeightRows(
             block.total[chosen],
             terms,
@@ -264,13 +270,17 @@ def _tally(decision: Decision, rows: Rows) -> Tally:
 
 
 def _decide(expr: Expr, prepared: Prepared) -> tuple[Decision, Bools]:
-    """The decision, and the rows that are refuted in the likely reading but not in the cautious."""
+    """The decision, and the rows that are refuted in the likely reading but not in the cautious.
+
+    The tolerance is the one that a row must exceed to be refuted.
+    """
     decision = decide(expr, names(expr), prepared.block)
-    if prepared.cautious is None or not decision.refuted.any():
+    if prepared.cautious is None:
         return decision, np.zeros(decision.refuted.shape, bool)
-    beyond = decide(expr, names(expr), prepared.cautious).refuted
-    excused = decision.refuted & ~beyond
-    return replace(decision, refuted=decision.refuted & beyond), excused
+    cautious = decide(expr, names(expr), prepared.cautious)
+    refuted = decision.refuted & cautious.refuted
+    widest = replace(decision, refuted=refuted, tolerance=cautious.tolerance)
+    return widest, decision.refuted & ~refuted
 
 
 def _reasons(decision: Decision, prepared: Prepared, excused: Bools) -> dict[str, int]:

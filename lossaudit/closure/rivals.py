@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, islice
 
 from lossaudit.spec.normal_form import Monomial, Polynomial, monomial_expr, normal_form, to_expr
 from lossaudit.spec.tree import Expr, render
 
-MOST_AUTOMATIC = 64
+MOST_AUTOMATIC = 160
+"""Enough for every pair of 15 different weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,41 +26,43 @@ class Candidate:
 def rivals_of(declared: Expr, named: Mapping[str, Expr]) -> list[Candidate]:
     """Named rivals, or where there are none the automatic ones, without any that say the same.
 
-    Automatic rivals are: two weights exchanged, each term dropped, all weights 1. A rival whose
-    normal form equals the declared formula's, or an earlier rival's, is left out.
+    Automatic rivals are: each term dropped, all weights 1, two weights exchanged. A rival whose
+    normal form equals the declared formula's, or an earlier rival's, is left out; where that leaves
+    no named one, the automatic ones are tried.
     """
     form = normal_form(declared)
-    candidates: Iterable[Candidate] = [Candidate(name, expr) for name, expr in named.items()]
-    if not named:
-        candidates = _automatic(form)
-    seen, kept = {form}, []
-    for candidate in candidates:
-        form = normal_form(candidate.expr)
+    kept = _distinct(form, ((Candidate(n, e), normal_form(e)) for n, e in named.items()))
+    return kept or _distinct(form, islice(_automatic(form), MOST_AUTOMATIC))
+
+
+def _distinct(
+    declared: Polynomial, candidates: Iterable[tuple[Candidate, Polynomial]]
+) -> list[Candidate]:
+    seen, kept = {declared}, list[Candidate]()
+    for candidate, form in candidates:
         if form not in seen:
             seen.add(form)
             kept.append(candidate)
-        if not named and len(kept) == MOST_AUTOMATIC:
-            break
     return kept
 
 
-def _automatic(form: Polynomial) -> Iterator[Candidate]:
+def _automatic(form: Polynomial) -> Iterator[tuple[Candidate, Polynomial]]:
     weights = {m: c for m, c in form.coefficients if m}
     constants = {m: c for m, c in form.coefficients if not m}
 
-    def candidate(name: str, changed: Mapping[Monomial, Fraction]) -> Candidate:
-        kept = tuple((m, c) for m, c in {**changed, **constants}.items() if c)
-        return Candidate(name, to_expr(Polynomial(kept)), automatic=True)
+    def candidate(name: str, changed: Mapping[Monomial, Fraction]) -> tuple[Candidate, Polynomial]:
+        kept = Polynomial(tuple((m, c) for m, c in {**changed, **constants}.items() if c))
+        return Candidate(name, to_expr(kept), automatic=True), kept
 
     for dropped in weights:
         rest = {m: c for m, c in weights.items() if m != dropped}
         yield candidate(f"drop {monomial_name(dropped)}", rest)
+    signs = {m: Fraction(1 if c > 0 else -1) for m, c in weights.items()}
+    yield candidate("all weights 1", signs)
     for a, b in combinations(weights, 2):
         if weights[a] != weights[b]:
             name = f"exchange {monomial_name(a)}, {monomial_name(b)}"
             yield candidate(name, {**weights, a: weights[b], b: weights[a]})
-    signs = {m: Fraction(1 if c > 0 else -1) for m, c in weights.items()}
-    yield candidate("all weights 1", signs)
 
 
 def monomial_name(monomial: Monomial) -> str:

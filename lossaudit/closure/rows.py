@@ -17,6 +17,7 @@ from lossaudit.model.table import Bools, Column, Floats, Ints, Table
 STEP_TAGS = (
     "step",
     "global_step",
+    "_step",
     "iteration",
     "iter",
     "itr",
@@ -38,6 +39,8 @@ class Keys:
         epoch: shape (R,), NaN where unknown.
         tags: the columns that make the key; empty where the format has steps of its own or none.
         known: False where the log has no step at all.
+        is_global: whether `display` counts steps of the whole run, so that a schedule may use it:
+            not row numbers, not epochs, not an iteration that starts again in every epoch.
     """
 
     display: Ints
@@ -45,6 +48,7 @@ class Keys:
     epoch: Floats
     tags: tuple[str, ...]
     known: bool
+    is_global: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +92,18 @@ def find_keys(table: Table, tags: Sequence[str] = ()) -> Keys:
         found = found[:1]
     if not found:
         numbers = np.arange(table.records)
-        return Keys(numbers, numbers, epoch, (), False)
+        return Keys(numbers, numbers, epoch, (), False, False)
     columns = [_spread(table, t) for t in found]
+    if _stands_alone(table, found):
+        columns = [_carried(c) for c in columns]
     display = _integers(columns[-1] if tags else columns[0])
     key = _codes(columns)
     if not tags and not np.all(np.isnan(epoch)) and len(np.unique(key)) < table.records:
         joint = _codes([epoch, *columns])
         if len(np.unique(joint)) > len(np.unique(key)):
             key, found = joint, ["epoch", *found]
-    return Keys(display, key, epoch, tuple(found), True)
+    is_global = bool(tags) or (len(found) == 1 and not found[0].lower().endswith("epoch"))
+    return Keys(display, key, epoch, tuple(found), True, is_global)
 
 
 def join_rows(
@@ -123,7 +130,8 @@ def join_rows(
         if tag in same_record:
             values[tag], present[tag] = _by_record(table.columns[tag], anchor.records)
         else:
-            values[tag], present[tag], unclear = _by_key(table.columns[tag], anchor, keys.key)
+            key = _within_files(table, table.columns[tag], anchor, keys.key)
+            values[tag], present[tag], unclear = _by_key(table.columns[tag], anchor, key)
             ambiguous |= unclear
     key = keys.key[anchor.records]
     repeated, keep = _occurrences(key), np.ones(len(key), bool)
@@ -149,6 +157,18 @@ def _by_record(column: Column, records: Ints) -> tuple[Floats, Bools]:
     place = np.minimum(place, max(len(column.records) - 1, 0))
     present = column.records[place] == records
     return np.where(present, column.values[place], np.nan), present
+
+
+def _within_files(table: Table, column: Column, anchor: Column, key: Ints) -> Ints:
+    """Keys that keep the files of a folder apart, unless the term is never where the total is."""
+    if len(table.parts) < 2:
+        return key
+    starts = np.array([first for first, _ in table.parts])
+    file = np.searchsorted(starts, np.arange(len(key)), side="right")
+    if not set(file[column.records].tolist()) & set(file[anchor.records].tolist()):
+        return key
+    _, inverse = np.unique(key, return_inverse=True)
+    return np.asarray(inverse * (len(starts) + 1) + file)
 
 
 def _by_key(column: Column, anchor: Column, key: Ints) -> tuple[Floats, Bools, Bools]:
@@ -203,6 +223,21 @@ def _spread(table: Table, tag: str | None) -> Floats:
     return spread
 
 
+def _stands_alone(table: Table, tags: Sequence[str]) -> bool:
+    """Whether the records that hold the step hold nothing else: it is said on a line of its own."""
+    others = np.zeros(table.records, bool)
+    for tag, column in table.columns.items():
+        if tag not in tags:
+            others[column.records] = True
+    return not any(others[table.columns[t].records].any() for t in tags) and bool(others.any())
+
+
+def _carried(spread: Floats) -> Floats:
+    """The last number before each record, for a step that holds for the lines below it."""
+    last = np.maximum.accumulate(np.where(np.isnan(spread), -1, np.arange(len(spread))))
+    return np.where(last >= 0, spread[last], np.nan)
+
+
 def _integers(values: Floats) -> Ints:
     """Steps as integers; -1 where a record has none."""
     usable = np.isfinite(values) & (np.abs(values) < 2.0**62)
@@ -210,9 +245,13 @@ def _integers(values: Floats) -> Ints:
 
 
 def _codes(columns: Sequence[Floats]) -> Ints:
-    """One integer per record, equal exactly where all columns are equal (NaN equals NaN)."""
+    """One integer per record, equal exactly where all columns are equal.
+
+    NaN equals NaN, but a record in which every column is NaN equals no other.
+    """
     code = np.zeros(len(columns[0]), dtype=np.int64)
     for column in columns:
         _, inverse = np.unique(column, return_inverse=True)
         _, code = np.unique(code * (int(inverse.max(initial=0)) + 1) + inverse, return_inverse=True)
-    return code
+    unknown = np.logical_and.reduce([np.isnan(c) for c in columns])
+    return np.where(unknown, len(code) + np.arange(len(code)), code)

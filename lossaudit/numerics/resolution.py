@@ -144,6 +144,9 @@ def _text_resolution(
     if shown is not None and shown[0] < 0 and _is_tqdm(distinct):
         digits = 3
     shortest = _is_shortest_float32(distinct, digits)
+    fixed = shown is not None and shown[0] == shown[1] > 0  # zeros were printed, not digits
+    if decimals is not None and (fixed or _is_redundant(distinct, decimals, digits)):
+        digits = None
     printed = Resolution(decimals, digits, shortest=shortest)
     half = printed.half_width(distinct, "float64")
     grid = _coarsest_grid(distinct, half, FORMATS["float64"], cautious)
@@ -153,10 +156,19 @@ def _text_resolution(
     return replace(printed, grid=grid, coarse=coarse)
 
 
+def _is_redundant(distinct: Floats, decimals: int, digits: int | None) -> bool:
+    """Whether significant digits are finer than the decimals at every value, so add nothing."""
+    if digits is None:
+        return False
+    return bool(np.all(_digit_spacing(distinct, digits) * 10.0**decimals <= 1 + 1e-9))
+
+
 def _binary_resolution(distinct: Floats, storage: FloatFormat, cautious: bool) -> Resolution:
     """Ways that fit numbers kept in a narrow binary format, perhaps rounded before."""
     decimals = _decimals_before_storage(distinct, storage)
     digits = _digits_before_storage(distinct, storage)
+    if decimals is not None and _is_redundant(distinct, decimals, digits):
+        digits = None
     spacing = np.full(len(distinct), 0.0 if decimals is None else 10.0**-decimals)
     if digits is not None:
         spacing = np.maximum(spacing, _digit_spacing(distinct, digits))
@@ -182,7 +194,8 @@ def fewest_decimals(values: Floats) -> int | None:
 def _has_decimals(values: Floats, decimals: int) -> Bools:
     """Exact: n / 10**d is correctly rounded for |n| < 2**53 and d <= 22."""
     power = 10.0**decimals
-    scaled = np.rint(values * power)
+    with np.errstate(over="ignore"):
+        scaled = np.rint(values * power)
     return np.asarray((np.abs(scaled) < 2.0**53) & (scaled / power == values))
 
 
@@ -274,7 +287,8 @@ def _coarsest_grid(distinct: Floats, half: Floats, storage: FloatFormat, cautiou
         if form.significand_bits >= storage.significand_bits:
             break
         off_grid = np.abs(form.nearest(distinct) - distinct)
-        if not np.all(off_grid <= half * (1 + 1e-9)):  # ties: 0.03125 printed as 0.0312
+        ties = 2 * np.spacing(np.abs(distinct))  # 0.03125 printed as 0.0312 is half a unit off
+        if not np.all(off_grid <= half + ties):
             continue
         fine = np.maximum(2 * half, storage.ulp(distinct))
         if cautious or (_is_no_accident(fine, form.ulp(distinct)) and _needs(form, distinct)):

@@ -16,6 +16,7 @@ from lossaudit.spec.tree import (
     Quotient,
     Sum,
     Where,
+    to_float,
 )
 
 
@@ -37,7 +38,7 @@ def evaluate(expr: Expr, columns: Mapping[str, Bounded], arithmetic: Arithmetic)
     def go(node: Expr) -> Bounded:
         match node:
             case Number(value, _):
-                return arithmetic.constant(float(value), exact=value.denominator == 1)
+                return arithmetic.constant(to_float(value), exact=value.denominator == 1)
             case Name(name):
                 return columns[name]
             case Sum(addends):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -179,8 +180,16 @@ def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
 def number(value: float | Fraction) -> Number:
     """A literal of exactly that value; the shortest decimal that means a float is its text."""
     if isinstance(value, Fraction):
-        return Number(value, repr(float(value)))
+        return Number(value, repr(to_float(value)))
     return Number(Fraction(repr(value)), repr(value))
+
+
+def to_float(value: Fraction) -> float:
+    """The nearest float64, infinite beyond its range."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def substitute(expr: Expr, replacements: Mapping[str, Expr]) -> Expr:

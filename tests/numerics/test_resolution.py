@@ -277,13 +277,13 @@ def test_no_false_decimals_are_told_on_a_thousand_columns_of_full_precision() ->
 @pytest.mark.parametrize(
     ("way", "words"),
     [
-        ("%.4f", "4 decimals, 6 significant digits"),
-        ("%.1f", "1 decimal, 3 significant digits"),
+        ("%.4f", "4 decimals"),
+        ("%.1f", "1 decimal"),
         ("%.3g", "4 decimals, 3 significant digits"),
         ("json float64", "float64"),
         ("json float32", "float32"),
         ("bf16 in float32", "bfloat16 lattice"),
-        ("bf16 as %.4f", "4 decimals, 6 significant digits, bfloat16 lattice"),
+        ("bf16 as %.4f", "4 decimals, bfloat16 lattice"),
         ("round 4 in float32", "4 decimals, float32"),
         ("float32", "float32"),
     ],
@@ -367,7 +367,7 @@ def test_the_widest_of_the_telling_columns_counts_for_a_constant() -> None:
     columns = [resolution_of("0.5", "0.5"), resolution_of("0.25", "0.125", "0.1"),
                resolution_of("0.1234", "0.5", "0.3")]  # fmt: skip
     settled = resolve_constants(columns)[0]
-    assert (settled.decimals, settled.digits) == (3, 3)
+    assert (settled.decimals, settled.digits) == (3, None)
     assert settled.half_width(np.array([0.5]), "float32")[0] == pytest.approx(0.5e-3)
 
 
@@ -394,3 +394,24 @@ def test_a_constant_beside_pre_rounded_float32_takes_its_decimals() -> None:
     settled = resolve_constants([telling, resolution_of("0.5", "0.5", storage="float32")])[1]
     half = settled.half_width(np.array([0.5]), "float32")[0]
     assert half == pytest.approx(0.5e-4 + 2.0**-25, rel=1e-6)
+
+
+# --- the cautious reading
+
+
+@pytest.mark.parametrize("way", [w for w in WAYS if "16" in w or "json" in w])
+def test_the_cautious_reading_is_never_too_narrow_however_few_the_values(way: str) -> None:
+    for seed, count in enumerate([2, 3, 5, 8] * 10):
+        true = fit_for(way, draw("around one", count, seed))
+        column = WAYS[way].column(true)
+        found = find_resolution(column, cautious=True)
+        half = found.half_width(column.values, "float64")
+        if not is_constant(column):
+            assert too_narrow(true, column.values, half) == [], seed
+
+
+def test_the_likely_reading_of_two_values_may_be_too_narrow() -> None:
+    column = WAYS["bf16 as %.4f"].column(np.array([257.0, -1.0]))
+    likely, cautious = (find_resolution(column, cautious=c) for c in (False, True))
+    assert likely.half_width(column.values, "float64")[0] < 1
+    assert cautious.half_width(column.values, "float64")[0] >= 1

@@ -1,0 +1,172 @@
+"""From a table to a verdict: what is decided, what is not, and what is said of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lossaudit.closure.binding import bind
+from lossaudit.closure.blocks import prepare
+from lossaudit.closure.examine import examine
+from lossaudit.closure.fold import Closure
+from lossaudit.closure.rows import find_keys, join_rows
+from lossaudit.closure.verdict import judge
+from lossaudit.model.finding import Verdict
+from lossaudit.model.table import Column, Floats, Storage, Table
+from lossaudit.spec.load import spec_from_formula
+from lossaudit.spec.overrides import override
+
+ROWS = 200
+
+
+def table(storage: Storage = "float64", **columns: Floats) -> Table:
+    found = {
+        t: Column(t, np.asarray(v, float), np.arange(len(v)), storage) for t, v in columns.items()
+    }
+    rows = max(len(v) for v in columns.values())
+    return Table("log", found, np.arange(1, rows + 1))
+
+
+def float32(values: Floats) -> Floats:
+    return values.astype(np.float32).astype(np.float64)
+
+
+def terms(seed: int = 0) -> tuple[Floats, Floats]:
+    rng = np.random.default_rng(seed)
+    return float32(rng.uniform(0.2, 1, ROWS)), float32(rng.uniform(0.2, 1, ROWS))
+
+
+A, B = terms()
+STEP = np.arange(ROWS, dtype=float)
+GATED = float32(A + np.where(STEP < 100, 0, B))
+
+
+def verdict(formula: str, log: Table, *aggregates: str, **options: str) -> tuple[Verdict, str]:
+    spec = override(spec_from_formula(formula), aggregates=aggregates, **options)
+    return judge(examine(spec, log))
+
+
+def test_schedule_follows_the_step() -> None:
+    formula = "loss = a + where(step < 100, 0, 1)*b"
+    assert verdict(formula, table(step=STEP, loss=GATED, a=A, b=B))[0] is Verdict.PASS
+    late = verdict(formula.replace("100", "101"), table(step=STEP, loss=GATED, a=A, b=B))
+    assert late == (Verdict.FAIL, "1 of 200 decided rows refute the formula, from step 100")
+
+
+def test_schedule_without_a_step_is_not_decided() -> None:
+    found = verdict("loss = a + where(step < 100, 0, 1)*b", table(loss=GATED, a=A, b=B))
+    assert found == (Verdict.INCONCLUSIVE, "the formula uses `step`, but the log has none")
+
+
+@pytest.mark.parametrize("tag", ["epoch", "iter"])
+def test_schedule_on_what_is_no_step_of_the_run_is_not_decided(tag: str) -> None:
+    counted = {"epoch": STEP // 50} | ({"iter": STEP % 50} if tag == "iter" else {})
+    log = table(loss=GATED, a=A, b=B, **counted)
+    found, reason = verdict("loss = a + where(step < 100, 0, 1)*b", log)
+    assert found is Verdict.INCONCLUSIVE
+    assert "which is no step of the whole run" in reason
+
+
+def test_schedule_that_changes_inside_a_window_leaves_that_row_open() -> None:
+    step = np.arange(9, 10 * ROWS, 10, dtype=float)
+    total = float32(A + np.where(step < 1005, 0, B))
+    spec = override(
+        spec_from_formula("loss = a + where(step < 1005, 0, 1)*b"), aggregates=["loss=mean:10"]
+    )
+    found = examine(spec, table(step=step, loss=total, a=A, b=B))
+    assert found.outcome is not None
+    assert found.outcome.undecided == {"a scheduled weight changes inside the window": 1}
+    assert judge(found)[0] is Verdict.PASS
+
+
+def test_opposite_infinities_refute() -> None:
+    total, a = float32(A + B), A.copy()
+    total[7], a[7] = np.inf, -np.inf
+    assert verdict("loss = a + b", table(loss=total, a=a, b=B))[0] is Verdict.FAIL
+
+
+def test_nan_under_a_weight_of_zero_is_not_decided() -> None:
+    b = np.where(STEP < 100, np.nan, B)
+    found = examine(
+        spec_from_formula("loss = a + where(step < 100, 0, 1)*b"),
+        table(step=STEP, loss=GATED, a=A, b=b),
+    )
+    assert judge(found)[0] is Verdict.PASS
+    assert found.outcome is not None
+    assert found.outcome.declared.decided == 100
+
+
+def test_numbers_that_only_a_coarser_dtype_explains_are_not_decided() -> None:
+    rng = np.random.default_rng(3)
+    a, b = rng.uniform(0.2, 1, ROWS), rng.uniform(0.2, 1, ROWS)
+    half = (a.astype(np.float16) + b.astype(np.float16)).astype(float)
+    printed = {
+        k: np.array([float(f"{x:.3g}") for x in v]) for k, v in (("a", a), ("b", b), ("loss", half))
+    }
+    assert verdict("loss = a + b", table(**printed))[0] is not Verdict.FAIL
+
+
+def test_a_weight_of_few_digits_is_exact_or_the_row_is_open() -> None:
+    weight = np.round(np.minimum(1.0, (1 + STEP // 20) / 10), 1)
+    right = float32(A + weight * B)
+    assert (
+        verdict("loss = a + w*b", table(step=STEP, loss=right, a=A, b=B, w=weight))[0]
+        is Verdict.PASS
+    )
+    wrong = float32(A + (weight - 0.01) * B)
+    found, reason = verdict("loss = a + w*b", table(step=STEP, loss=wrong, a=A, b=B, w=weight))
+    assert found is Verdict.INCONCLUSIVE
+    assert "`w` was rounded to 1 decimal" in reason
+
+
+def test_rank_mean_beside_one_rank_passes_or_is_open_and_never_fails() -> None:
+    aggregates = ("loss=rank-mean", "a=rank-local", "b=rank-local")
+    log = table(loss=float32(A + B), a=A, b=B)
+    assert verdict("loss = a + b", log, *aggregates)[0] is Verdict.PASS
+    log = table(loss=float32(A + B) * 1.01, a=A, b=B)
+    found, reason = verdict("loss = a + b", log, *aggregates)
+    assert found is Verdict.INCONCLUSIVE
+    assert "do not close, and need not" in reason
+
+
+def test_zeros_earn_nothing() -> None:
+    zeros = np.zeros(ROWS)
+    assert verdict("loss = a + b", table(loss=zeros, a=zeros, b=zeros))[0] is Verdict.INCONCLUSIVE
+
+
+def test_values_at_the_ends_of_float64_crash_nothing() -> None:
+    log = table(
+        loss=np.array([1e-300, 2e-300]), a=np.array([1e300, 3e300]), b=np.array([-2e300, -2e300])
+    )
+    assert verdict("loss = 2.0*a + b", log)[0] in set(Verdict)
+
+
+def test_fold_of_two_halves_is_the_fold_of_the_whole() -> None:
+    total = float32(2 * A + B)
+    total[[3, 150]] *= 1.001
+    log = table(step=STEP, loss=total, a=A, b=B)
+    spec = spec_from_formula("loss = 2.0*a + b", ["a + 2.0*b"])
+    binding, keys = bind(spec, log), find_keys(log)
+
+    def folded(*stretches: slice) -> Closure:
+        whole = Closure(binding.declared, binding.rivals)
+        for stretch in stretches:
+            part = table(**{t: c.values[stretch] for t, c in log.columns.items()})
+            part_keys = find_keys(part)
+            rows = join_rows(part, "loss", ["a", "b"], part_keys)
+            fold = Closure(binding.declared, binding.rivals)
+            fold.update(rows, prepare(rows, binding, part_keys, spec.dtype))
+            whole.merge(fold)
+        return whole
+
+    rows = join_rows(log, "loss", ["a", "b"], keys)
+    fold = Closure(binding.declared, binding.rivals)
+    fold.update(rows, prepare(rows, binding, keys, spec.dtype))
+    one, two = fold.result(), folded(slice(0, 80), slice(80, ROWS)).result()
+    assert (one.rows, one.declared, one.rivals) == (two.rows, two.declared, two.rivals)
+    assert [v.step for v in one.violations] == [v.step for v in two.violations] == [3, 150]
+    assert one.shares == two.shares
+    assert one.steps == two.steps == (0, ROWS - 1)
+    assert one.box is not None
+    assert two.box is not None
+    assert np.array_equal(one.box.low, two.box.low)
