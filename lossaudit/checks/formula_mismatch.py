@@ -34,7 +34,7 @@ from collections.abc import Iterator
 
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence
-from lossaudit.closure.fold import Outcome, ViolatingRow
+from lossaudit.closure.outcome import Outcome, ViolatingRow
 from lossaudit.model.finding import Finding, Severity
 
 MEANS_DRIFT = 10.0

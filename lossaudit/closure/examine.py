@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from lossaudit.closure.aggregates import may_hold, why_not_additive
 from lossaudit.closure.binding import Binding, bind
 from lossaudit.closure.blocks import prepare
-from lossaudit.closure.fold import Closure, Outcome
+from lossaudit.closure.fold import Closure
+from lossaudit.closure.outcome import Outcome
 from lossaudit.closure.rows import Keys, find_keys, join_rows
 from lossaudit.model.finding import Location
 from lossaudit.model.table import Damage, Table, Unit

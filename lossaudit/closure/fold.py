@@ -7,113 +7,26 @@ series and the rows that bind the weights.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from lossaudit.closure.blocks import Prepared, weighted_terms
 from lossaudit.closure.decide import Block, Decision, decide
+from lossaudit.closure.outcome import Outcome, Tally, ViolatingRow
 from lossaudit.closure.rivals import Candidate, monomial_name
 from lossaudit.closure.rows import Rows
 from lossaudit.closure.series import Series, thin
+from lossaudit.closure.shares import ShareHistograms
 from lossaudit.closure.weights import WeightBox, WeightRows, certify
-from lossaudit.model.result import Share
 from lossaudit.model.table import Bools, Floats
 from lossaudit.spec.normal_form import monomial_expr, normal_form
 from lossaudit.spec.tree import RESERVED, Expr, names, to_float
 
 FIRST_VIOLATIONS = 20
-SHARE_BINS = 2000
-
 LARGEST = 1e100
 """Rows beyond this are left out of the weights' program, whose arithmetic they would overflow."""
-
-
-@dataclass(frozen=True, slots=True)
-class ViolatingRow:
-    """One of the first rows that refute the declared formula."""
-
-    record: int
-    step: int
-    total: float
-    recomputed: float
-    residual: float
-    tolerance: float
-    terms: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How one formula fared.
-
-    Attributes:
-        decided, refuted, nonfinite: numbers of rows.
-        first_refuted, last_refuted: steps, or None.
-    """
-
-    decided: int = 0
-    refuted: int = 0
-    nonfinite: int = 0
-    first_refuted: int | None = None
-    last_refuted: int | None = None
-
-    @property
-    def steps(self) -> tuple[int, int] | None:
-        """First and last refuted step, or None."""
-        if self.first_refuted is None or self.last_refuted is None:
-            return None
-        return self.first_refuted, self.last_refuted
-
-    def merge(self, later: Tally) -> Tally:
-        """Add the counts of rows that come after these."""
-        first = self.first_refuted if self.first_refuted is not None else later.first_refuted
-        last = later.last_refuted if later.last_refuted is not None else self.last_refuted
-        return Tally(
-            self.decided + later.decided,
-            self.refuted + later.refuted,
-            self.nonfinite + later.nonfinite,
-            first,
-            last,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The fold's result.
-
-    Attributes:
-        rows: totals seen. declared: the declared formula's tally. rivals: theirs, in order.
-        undecided: reason -> rows. violations: the first ones.
-        excused: rows that do not close as they were likely written, but would under `assumption`.
-        steps: first and last step seen, or None.
-        weights: names of the weights, their declared values, and the certified box or None.
-        stretch: steps of the first and last row of the certified stretch, or None.
-        correlated: pairs of terms that move together so closely that single weights cannot be told.
-        shares: per weighted term. series: thinned columns for plots.
-    """
-
-    rows: int
-    declared: Tally
-    rivals: tuple[tuple[Candidate, Tally], ...]
-    undecided: Mapping[str, int]
-    excused: int
-    assumption: str
-    violations: tuple[ViolatingRow, ...]
-    steps: tuple[int, int] | None
-    weights: Mapping[str, float]
-    box: WeightBox | None
-    stretch: tuple[int, int] | None
-    correlated: tuple[tuple[str, str, float], ...]
-    shares: Mapping[str, Share]
-    series: Mapping[str, list[float]]
-
-    def fitting(self) -> tuple[Candidate, ...]:
-        """Rivals that every decided row allows, where some row refutes the declared formula."""
-        if not self.declared.refuted or self.declared.nonfinite:
-            return ()
-        least = self.declared.decided
-        return tuple(r for r, t in self.rivals if t.decided >= least and not t.refuted)
 
 
 @dataclass(slots=True)
@@ -135,7 +48,7 @@ class Closure:
     _violations: list[ViolatingRow] = field(default_factory=list)
     _rows: int = 0
     _steps: tuple[int, int] | None = None
-    _shares: dict[str, Floats] = field(default_factory=dict)
+    _shares: ShareHistograms = field(default_factory=ShareHistograms)
     _series: Series = field(default_factory=Series)
     _weight_rows: list[WeightRows] = field(default_factory=list)
     _weight_steps: list[Floats] = field(default_factory=list)
@@ -178,8 +91,7 @@ class Closure:
         self._rows += later._rows
         ends = [s for s in (self._steps, later._steps) if s is not None]
         self._steps = (ends[0][0], ends[-1][1]) if ends else None
-        for name, histogram in later._shares.items():
-            self._shares[name] = self._shares.get(name, np.zeros(SHARE_BINS)) + histogram
+        self._shares.merge(later._shares)
         self._series = thin([self._series, later._series])
         self._weight_rows += later._weight_rows
         self._weight_steps += later._weight_steps
@@ -211,7 +123,7 @@ class Closure:
             box,
             stretch,
             correlated,
-            {name: _share(histogram) for name, histogram in self._shares.items()},
+            self._shares.result(),
             self._series.columns(),
         )
 
@@ -241,21 +153,7 @@ class Closure:
         if len(ready):
             self._weight_rows.append(ready)
             self._weight_steps.append(rows.step[chosen][usable].astype(np.float64))
-            self._count_shares([monomial_name(m) for m, _ in form], ready.terms * coefficients)
-
-    def _count_shares(self, labels: list[str], weighted: Floats) -> None:
-        sizes = np.abs(weighted)
-        whole = sizes.sum(axis=1)
-        kept = whole > 0
-        if not kept.any():
-            return
-        for i, label in enumerate(labels):
-            share = sizes[kept, i] / whole[kept]
-            histogram = np.bincount(
-                np.minimum((share * SHARE_BINS).astype(np.int64), SHARE_BINS - 1),
-                minlength=SHARE_BINS,
-            ).astype(np.float64)
-            self._shares[label] = self._shares.get(label, np.zeros(SHARE_BINS)) + histogram
+            self._shares.update([monomial_name(m) for m, _ in form], ready.terms * coefficients)
 
 
 def _tally(decision: Decision, rows: Rows) -> Tally:
@@ -350,12 +248,3 @@ def _correlated(rows: WeightRows, labels: list[str]) -> tuple[tuple[str, str, fl
         for j in range(i + 1, len(labels))
         if abs(matrix[i, j]) > 0.95
     )
-
-
-def _share(histogram: Floats) -> Share:
-    """Mean and percentiles of a histogram over [0, 1]; exact to half a bin (0.00025)."""
-    middles = (np.arange(SHARE_BINS) + 0.5) / SHARE_BINS
-    mean = float(np.average(middles, weights=histogram))
-    ranks = np.cumsum(histogram) / histogram.sum()
-    p05, p50, p95 = (float(middles[np.searchsorted(ranks, q - 1e-12)]) for q in (0.05, 0.5, 0.95))
-    return Share(mean, p05, p50, p95)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lossaudit.closure.examine import LogEvidence
-from lossaudit.closure.fold import Outcome
+from lossaudit.closure.outcome import Outcome
 from lossaudit.model.finding import Verdict
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lossaudit.closure.examine import LogEvidence
-from lossaudit.closure.fold import Outcome, ViolatingRow
+from lossaudit.closure.outcome import Outcome, ViolatingRow
 from lossaudit.model.finding import Verdict
 from lossaudit.model.result import Declared, Rival, Violation, Weight, Witness
 from lossaudit.spec.schema import Spec

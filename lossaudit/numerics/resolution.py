@@ -19,11 +19,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lossaudit.model.table import Bools, Column, Floats
+from lossaudit.model.table import Column, Floats
+from lossaudit.numerics.digits import (
+    MOST_DIGITS,
+    decimals_before_storage,
+    digit_spacing,
+    digits_before_storage,
+    fewest_decimals,
+    fewest_digits,
+    is_redundant,
+    is_shortest_float32,
+    is_tqdm,
+)
 from lossaudit.numerics.formats import FORMATS, FloatFormat
-
-MOST_DIGITS = 15
-"""Any decimal of up to 15 digits survives a trip through float64, so it can be recognised there."""
 
 CHANCE = math.log(1e-6)
 """A coarse grid is believed only where values would lie on it by chance less often than this."""
@@ -81,7 +89,7 @@ class Resolution:
         if self.decimals is not None:
             printed = np.maximum(printed, 0.5 * 10.0**-self.decimals)
         if self.digits is not None:
-            printed = np.maximum(printed, 0.5 * _digit_spacing(values, self.digits))
+            printed = np.maximum(printed, 0.5 * digit_spacing(values, self.digits))
         if self.shortest:
             printed = np.maximum(printed, 0.5 * FORMATS["float32"].ulp(values))
         for name in self._narrowing_grids(dtype):
@@ -141,11 +149,11 @@ def _text_resolution(
     if shown is not None and decimals is not None and shown[0] == shown[1]:
         decimals = max(decimals, min(shown[1], MOST_DIGITS))  # trailing zeros were printed
     digits = fewest_digits(distinct)
-    if shown is not None and shown[0] < 0 and _is_tqdm(distinct):
+    if shown is not None and shown[0] < 0 and is_tqdm(distinct):
         digits = 3
-    shortest = _is_shortest_float32(distinct, digits)
+    shortest = is_shortest_float32(distinct, digits)
     fixed = shown is not None and shown[0] == shown[1] > 0  # zeros were printed, not digits
-    if decimals is not None and (fixed or _is_redundant(distinct, decimals, digits)):
+    if decimals is not None and (fixed or is_redundant(distinct, decimals, digits)):
         digits = None
     printed = Resolution(decimals, digits, shortest=shortest)
     half = printed.half_width(distinct, "float64")
@@ -156,22 +164,15 @@ def _text_resolution(
     return replace(printed, grid=grid, coarse=coarse)
 
 
-def _is_redundant(distinct: Floats, decimals: int, digits: int | None) -> bool:
-    """Whether significant digits are finer than the decimals at every value, so add nothing."""
-    if digits is None:
-        return False
-    return bool(np.all(_digit_spacing(distinct, digits) * 10.0**decimals <= 1 + 1e-9))
-
-
 def _binary_resolution(distinct: Floats, storage: FloatFormat, cautious: bool) -> Resolution:
     """Ways that fit numbers kept in a narrow binary format, perhaps rounded before."""
-    decimals = _decimals_before_storage(distinct, storage)
-    digits = _digits_before_storage(distinct, storage)
-    if decimals is not None and _is_redundant(distinct, decimals, digits):
+    decimals = decimals_before_storage(distinct, storage)
+    digits = digits_before_storage(distinct, storage)
+    if decimals is not None and is_redundant(distinct, decimals, digits):
         digits = None
     spacing = np.full(len(distinct), 0.0 if decimals is None else 10.0**-decimals)
     if digits is not None:
-        spacing = np.maximum(spacing, _digit_spacing(distinct, digits))
+        spacing = np.maximum(spacing, digit_spacing(distinct, digits))
     ulp = storage.ulp(distinct)
     rounded = bool(np.any(spacing > 0))
     certain = rounded and (cautious or _is_no_accident(ulp, np.maximum(spacing, ulp)))
@@ -179,106 +180,6 @@ def _binary_resolution(distinct: Floats, storage: FloatFormat, cautious: bool) -
     grid = _coarsest_grid(distinct, half, storage, cautious)
     coarse = FORMATS[grid].significand_bits < storage.significand_bits
     return Resolution(decimals, digits, grid, storage.name, certain=certain, coarse=coarse)
-
-
-def fewest_decimals(values: Floats) -> int | None:
-    """The least d such that every value is a decimal with d digits after the point, up to 15."""
-    pending = values
-    for decimals in range(MOST_DIGITS + 1):
-        pending = pending[~_has_decimals(pending, decimals)]
-        if not len(pending):
-            return decimals
-    return None
-
-
-def _has_decimals(values: Floats, decimals: int) -> Bools:
-    """Exact: n / 10**d is correctly rounded for |n| < 2**53 and d <= 22."""
-    power = 10.0**decimals
-    with np.errstate(over="ignore"):
-        scaled = np.rint(values * power)
-    return np.asarray((np.abs(scaled) < 2.0**53) & (scaled / power == values))
-
-
-def fewest_digits(values: Floats) -> int | None:
-    """The least s such that every value is a decimal of s significant digits, up to 15."""
-    pending = values[values != 0]
-    for digits in range(1, MOST_DIGITS + 1):
-        pending = pending[~_has_digits(pending, digits)]
-        if not len(pending):
-            return digits
-    return None
-
-
-def _is_tqdm(values: Floats) -> bool:
-    """Whether each value that is no `%.3g` is one that tqdm prints in full, which is no longer.
-
-    Source:
-        tqdm's `format_num`: the shorter of the two texts, without zeros in the exponent.
-    """
-    for value in values[~_has_digits(values, 3)].tolist():
-        short = f"{value:.3g}".replace("e+0", "e+").replace("e-0", "e-")
-        if len(repr(value).removesuffix(".0")) > len(short):
-            return False
-    return True
-
-
-def _has_digits(values: Floats, digits: int) -> Bools:
-    shift = digits - 1 - _decade(values)
-    up, down = 10.0 ** np.clip(shift, 0, 22), 10.0 ** np.clip(-shift, 0, 22)
-    fits = np.asarray(np.rint(values * up / down) / up * down == values)
-    for i in np.flatnonzero(np.abs(shift) > 22):  # powers of ten are inexact there: ask the text
-        fits[i] = float(f"{values[i]:.{digits - 1}e}") == values[i]
-    return fits
-
-
-def _decade(values: Floats) -> Floats:
-    """floor(log10 |v|), exact at powers of ten; 0 for zero."""
-    magnitude = np.abs(values)
-    with np.errstate(divide="ignore", over="ignore"):
-        decade = np.floor(np.log10(magnitude))
-        decade = np.where(np.isfinite(decade), decade, 0.0)
-        decade = np.where(magnitude >= 10.0 ** (decade + 1), decade + 1, decade)
-        return np.where((magnitude < 10.0**decade) & (magnitude > 0), decade - 1, decade)
-
-
-def _digit_spacing(values: Floats, digits: int) -> Floats:
-    """Spacing of decimals with that many significant digits at each value; 0 at zero."""
-    safe = np.where(np.isfinite(values), values, 0.0)
-    return np.where(safe == 0, 0.0, 10.0 ** (_decade(safe) - digits + 1))
-
-
-def _decimals_before_storage(distinct: Floats, storage: FloatFormat) -> int | None:
-    """The least d such that every value is a decimal of d digits, rounded to the storage."""
-    if not len(distinct):
-        return None
-    pending = distinct
-    for decimals in range(MOST_DIGITS + 1):
-        power = 10.0**decimals
-        with np.errstate(over="ignore"):
-            pending = pending[storage.nearest(np.rint(pending * power) / power) != pending]
-        if not len(pending):
-            return decimals
-    return None
-
-
-def _digits_before_storage(distinct: Floats, storage: FloatFormat) -> int | None:
-    """The least s <= 6 such that every value is a decimal of s digits, rounded to the storage."""
-    pending = distinct
-    for digits in range(1, 7):
-        spacing = _digit_spacing(pending, digits)
-        with np.errstate(over="ignore", invalid="ignore"):
-            pending = pending[storage.nearest(_round_to(pending, spacing)) != pending]
-        if not len(pending):
-            return digits if len(distinct) else None
-    return None
-
-
-def _round_to(values: Floats, spacing: Floats) -> Floats:
-    """Nearest multiples of powers of ten, divided by 10**k where that is exact."""
-    inverse = np.rint(1 / spacing)
-    return np.where(
-        spacing < 1, np.rint(values * inverse) / inverse, np.rint(values / spacing) * spacing
-    )
 
 
 def _coarsest_grid(distinct: Floats, half: Floats, storage: FloatFormat, cautious: bool) -> str:
@@ -305,15 +206,6 @@ def _needs(form: FloatFormat, distinct: Floats) -> bool:
 def _is_no_accident(fine: Floats, coarse: Floats) -> bool:
     """Whether values of spacing `fine` would all lie on spacing `coarse` by chance only rarely."""
     return bool(np.sum(np.log(np.minimum(1.0, fine / coarse))) < CHANCE)
-
-
-def _is_shortest_float32(distinct: Floats, digits: int | None) -> bool:
-    """Whether values may be float32 numbers printed with the fewest digits that identify them."""
-    if digits is None or not 6 < digits <= 9:
-        return False
-    sample = distinct[:: max(1, len(distinct) // 500)]
-    with np.errstate(over="ignore"):
-        return all(float(str(np.float32(v))) == v for v in sample)
 
 
 def resolve_constants(found: Sequence[Resolution]) -> list[Resolution]:

@@ -14,14 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lossaudit.model.table import Column
+from lossaudit.numerics.digits import fewest_decimals, fewest_digits
 from lossaudit.numerics.formats import FORMATS
-from lossaudit.numerics.resolution import (
-    Resolution,
-    fewest_decimals,
-    fewest_digits,
-    find_resolution,
-    resolve_constants,
-)
+from lossaudit.numerics.resolution import Resolution, find_resolution, resolve_constants
 
 MAGNITUDES = {
     "around one": (0.01, 20.0, False),

@@ -1,0 +1,96 @@
+"""What the closure fold concludes, as values: tallies, violating rows, certified weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lossaudit.closure.rivals import Candidate
+from lossaudit.closure.weights import WeightBox
+from lossaudit.model.result import Share
+
+
+@dataclass(frozen=True, slots=True)
+class ViolatingRow:
+    """One of the first rows that refute the declared formula."""
+
+    record: int
+    step: int
+    total: float
+    recomputed: float
+    residual: float
+    tolerance: float
+    terms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How one formula fared.
+
+    Attributes:
+        decided, refuted, nonfinite: numbers of rows.
+        first_refuted, last_refuted: steps, or None.
+    """
+
+    decided: int = 0
+    refuted: int = 0
+    nonfinite: int = 0
+    first_refuted: int | None = None
+    last_refuted: int | None = None
+
+    @property
+    def steps(self) -> tuple[int, int] | None:
+        """First and last refuted step, or None."""
+        if self.first_refuted is None or self.last_refuted is None:
+            return None
+        return self.first_refuted, self.last_refuted
+
+    def merge(self, later: Tally) -> Tally:
+        """Add the counts of rows that come after these."""
+        first = self.first_refuted if self.first_refuted is not None else later.first_refuted
+        last = later.last_refuted if later.last_refuted is not None else self.last_refuted
+        return Tally(
+            self.decided + later.decided,
+            self.refuted + later.refuted,
+            self.nonfinite + later.nonfinite,
+            first,
+            last,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The fold's result.
+
+    Attributes:
+        rows: totals seen. declared: the declared formula's tally. rivals: theirs, in order.
+        undecided: reason -> rows. violations: the first ones.
+        excused: rows that do not close as they were likely written, but would under `assumption`.
+        steps: first and last step seen, or None.
+        weights: names of the weights, their declared values, and the certified box or None.
+        stretch: steps of the first and last row of the certified stretch, or None.
+        correlated: pairs of terms that move together so closely that single weights cannot be told.
+        shares: per weighted term. series: thinned columns for plots.
+    """
+
+    rows: int
+    declared: Tally
+    rivals: tuple[tuple[Candidate, Tally], ...]
+    undecided: Mapping[str, int]
+    excused: int
+    assumption: str
+    violations: tuple[ViolatingRow, ...]
+    steps: tuple[int, int] | None
+    weights: Mapping[str, float]
+    box: WeightBox | None
+    stretch: tuple[int, int] | None
+    correlated: tuple[tuple[str, str, float], ...]
+    shares: Mapping[str, Share]
+    series: Mapping[str, list[float]]
+
+    def fitting(self) -> tuple[Candidate, ...]:
+        """Rivals that every decided row allows, where some row refutes the declared formula."""
+        if not self.declared.refuted or self.declared.nonfinite:
+            return ()
+        least = self.declared.decided
+        return tuple(r for r, t in self.rivals if t.decided >= least and not t.refuted)

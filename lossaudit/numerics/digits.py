@@ -1,0 +1,127 @@
+"""How many decimals or significant digits numbers were written with, told from their values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lossaudit.model.table import Bools, Floats
+from lossaudit.numerics.formats import FloatFormat
+
+MOST_DIGITS = 15
+"""Any decimal of up to 15 digits survives a trip through float64, so it can be recognised there."""
+
+
+def fewest_decimals(values: Floats) -> int | None:
+    """The least d such that every value is a decimal with d digits after the point, up to 15."""
+    pending = values
+    for decimals in range(MOST_DIGITS + 1):
+        pending = pending[~_has_decimals(pending, decimals)]
+        if not len(pending):
+            return decimals
+    return None
+
+
+def _has_decimals(values: Floats, decimals: int) -> Bools:
+    """Exact: n / 10**d is correctly rounded for |n| < 2**53 and d <= 22."""
+    power = 10.0**decimals
+    with np.errstate(over="ignore"):
+        scaled = np.rint(values * power)
+    return np.asarray((np.abs(scaled) < 2.0**53) & (scaled / power == values))
+
+
+def fewest_digits(values: Floats) -> int | None:
+    """The least s such that every value is a decimal of s significant digits, up to 15."""
+    pending = values[values != 0]
+    for digits in range(1, MOST_DIGITS + 1):
+        pending = pending[~_has_digits(pending, digits)]
+        if not len(pending):
+            return digits
+    return None
+
+
+def is_tqdm(values: Floats) -> bool:
+    """Whether each value that is no `%.3g` is one that tqdm prints in full, which is no longer.
+
+    Source:
+        tqdm's `format_num`: the shorter of the two texts, without zeros in the exponent.
+    """
+    for value in values[~_has_digits(values, 3)].tolist():
+        short = f"{value:.3g}".replace("e+0", "e+").replace("e-0", "e-")
+        if len(repr(value).removesuffix(".0")) > len(short):
+            return False
+    return True
+
+
+def _has_digits(values: Floats, digits: int) -> Bools:
+    shift = digits - 1 - _decade(values)
+    up, down = 10.0 ** np.clip(shift, 0, 22), 10.0 ** np.clip(-shift, 0, 22)
+    fits = np.asarray(np.rint(values * up / down) / up * down == values)
+    for i in np.flatnonzero(np.abs(shift) > 22):  # powers of ten are inexact there: ask the text
+        fits[i] = float(f"{values[i]:.{digits - 1}e}") == values[i]
+    return fits
+
+
+def _decade(values: Floats) -> Floats:
+    """floor(log10 |v|), exact at powers of ten; 0 for zero."""
+    magnitude = np.abs(values)
+    with np.errstate(divide="ignore", over="ignore"):
+        decade = np.floor(np.log10(magnitude))
+        decade = np.where(np.isfinite(decade), decade, 0.0)
+        decade = np.where(magnitude >= 10.0 ** (decade + 1), decade + 1, decade)
+        return np.where((magnitude < 10.0**decade) & (magnitude > 0), decade - 1, decade)
+
+
+def digit_spacing(values: Floats, digits: int) -> Floats:
+    """Spacing of decimals with that many significant digits at each value; 0 at zero."""
+    safe = np.where(np.isfinite(values), values, 0.0)
+    return np.where(safe == 0, 0.0, 10.0 ** (_decade(safe) - digits + 1))
+
+
+def decimals_before_storage(distinct: Floats, storage: FloatFormat) -> int | None:
+    """The least d such that every value is a decimal of d digits, rounded to the storage."""
+    if not len(distinct):
+        return None
+    pending = distinct
+    for decimals in range(MOST_DIGITS + 1):
+        power = 10.0**decimals
+        with np.errstate(over="ignore"):
+            pending = pending[storage.nearest(np.rint(pending * power) / power) != pending]
+        if not len(pending):
+            return decimals
+    return None
+
+
+def digits_before_storage(distinct: Floats, storage: FloatFormat) -> int | None:
+    """The least s <= 6 such that every value is a decimal of s digits, rounded to the storage."""
+    pending = distinct
+    for digits in range(1, 7):
+        spacing = digit_spacing(pending, digits)
+        with np.errstate(over="ignore", invalid="ignore"):
+            pending = pending[storage.nearest(_round_to(pending, spacing)) != pending]
+        if not len(pending):
+            return digits if len(distinct) else None
+    return None
+
+
+def _round_to(values: Floats, spacing: Floats) -> Floats:
+    """Nearest multiples of powers of ten, divided by 10**k where that is exact."""
+    inverse = np.rint(1 / spacing)
+    return np.where(
+        spacing < 1, np.rint(values * inverse) / inverse, np.rint(values / spacing) * spacing
+    )
+
+
+def is_shortest_float32(distinct: Floats, digits: int | None) -> bool:
+    """Whether values may be float32 numbers printed with the fewest digits that identify them."""
+    if digits is None or not 6 < digits <= 9:
+        return False
+    sample = distinct[:: max(1, len(distinct) // 500)]
+    with np.errstate(over="ignore"):
+        return all(float(str(np.float32(v))) == v for v in sample)
+
+
+def is_redundant(distinct: Floats, decimals: int, digits: int | None) -> bool:
+    """Whether significant digits are finer than the decimals at every value, so add nothing."""
+    if digits is None:
+        return False
+    return bool(np.all(digit_spacing(distinct, digits) * 10.0**decimals <= 1 + 1e-9))
