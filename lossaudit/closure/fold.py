@@ -1,7 +1,7 @@
 """The closure engine: a fold over blocks of rows, like a metric with update, merge and result.
 
 It never looks back: what it keeps is counts, the first violations, histograms of shares, a thinned
-series and the rows that bind the weights.
+series, and each row's inequality in the weights (two numbers a term and two a row).
 """
 
 from __future__ import annotations
