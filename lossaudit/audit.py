@@ -90,7 +90,7 @@ def conclude(
     """Combine verdicts, drop what was not asked for, choose the exit code."""
     judged = [judge(e) for e in evidence]
     verdict = combine([v for v, _ in judged])
-    reason = next(r for v, r in judged if v == verdict)
+    reason = _reason(verdict, [(e.table.source, *j) for e, j in zip(evidence, judged, strict=True)])
     witnesses = tuple(
         describe(e, v, r, read.reader, read.sha256)
         for e, (v, r), read in zip(evidence, judged, reads, strict=True)
@@ -108,6 +108,16 @@ def conclude(
         __version__,
         {"python": platform.python_version()},
     )
+
+
+def _reason(verdict: Verdict, judged: Sequence[tuple[str, Verdict, str]]) -> str:
+    """Why, in one sentence; of several logs each is named, since one of them may be undecided."""
+    if len(judged) == 1:
+        return judged[0][2]
+    ordered = sorted(judged, key=lambda j: j[1] != verdict)
+    counts = {v: sum(j[1] == v for j in judged) for v in Verdict}
+    summary = ", ".join(f"{count} {v.value}" for v, count in counts.items() if count)
+    return f"{len(judged)} logs, {summary}: " + "; ".join(f"{s}: {r}" for s, _, r in ordered)
 
 
 def _order(finding: Finding) -> tuple[int, str, int, str]:

@@ -15,7 +15,8 @@ import pytest
 from lossaudit import registry
 from lossaudit.cli.lookups import manual
 from lossaudit.closure.check import Check
-from lossaudit.spec.load import presets
+from lossaudit.spec.formula import parse_formula
+from lossaudit.spec.load import load_spec, presets
 from lossaudit.spec.tree import render
 
 ROOT = Path(__file__).parent.parent
@@ -69,9 +70,10 @@ def test_command_page_is_the_help_texts(golden: Golden) -> None:
 
 
 def console_examples() -> list[tuple[str, str]]:
-    """(command, output) of every console block in the README."""
+    """(command, output) of every console block in the README and the docs."""
     found = []
-    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
+    text = "\n".join(page.read_text() for page in PAGES)
+    for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
         command, _, output = block.partition("\n")
         found.append((command.removeprefix("$ lossaudit "), output))
     return found
@@ -82,16 +84,24 @@ def test_readme_example_prints_what_it_shows(command: str, output: str) -> None:
     assert output_of(*shlex.split(command)) == output
 
 
-def test_readme_has_examples_to_run() -> None:
-    assert len(console_examples()) >= 2
+def test_there_are_examples_to_run() -> None:
+    assert len(console_examples()) >= 3
 
 
-def test_readme_spec_loads(tmp_path: Path) -> None:
-    from lossaudit.spec.load import load_spec
-
-    text = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)[0]
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "specs.md"])
+def test_spec_of_a_page_loads(tmp_path: Path, page: Path) -> None:
+    text = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)[0]
     (tmp_path / "spec.yaml").write_text(text)
     assert load_spec(str(tmp_path / "spec.yaml")).name == "my-loss"
+
+
+def test_every_formula_of_the_reference_parses() -> None:
+    table = (ROOT / "docs" / "specs.md").read_text().split("## The formula")[1].split("## The")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    found = [f for cell in cells for f in re.findall(r"``\s(.+?)\s``|`([^`]+)`", cell)]
+    assert len(found) >= 10
+    for quoted, plain in found:
+        parse_formula(quoted or plain)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -53,7 +53,7 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
         CHECK.name,
         CHECK.severity,
         f"{outcome.declared.refuted:,} of {outcome.declared.decided:,} decided rows refute the "
-        f"declared formula; {_in_numbers(row, evidence)}{_hint(outcome, evidence)}",
+        f"declared formula; {_in_numbers(row, evidence)}{_hint(outcome, evidence)}{_fit(outcome)}",
         outcome.declared.steps,
         evidence.locate(row.record),
         {"refuted_rows": outcome.declared.refuted, "decided": outcome.declared.decided},
@@ -71,6 +71,23 @@ def _hint(outcome: Outcome, evidence: LogEvidence) -> str:
     return f"; means over K micro-batches may drift so far: --aggregate `{tag}`=mean:K says so"
 
 
+def _fit(outcome: Outcome) -> str:
+    """What the certified weights say: which weight is another, or where the declared ones end."""
+    box = outcome.box
+    if box is None:
+        return ""
+    if not box.complete and outcome.stretch:
+        first, last = outcome.stretch
+        return f"; the longest stretch that some weights fit is steps {first:,} to {last:,}"
+    ends = zip(outcome.weights.items(), box.low.tolist(), box.high.tolist(), strict=True)
+    off = [
+        f"`{name}` has weight {low:.6g} to {high:.6g}, not {declared:g}"
+        for (name, declared), low, high in ends
+        if not low <= declared <= high
+    ]
+    return "; all rows fit weights among which " + ", ".join(off[:3]) if off else ""
+
+
 def _in_numbers(row: ViolatingRow, evidence: LogEvidence) -> str:
     excess = abs(row.residual) / row.tolerance if row.tolerance else float("inf")
     dtype = evidence.binding.dtype
@@ -78,7 +95,7 @@ def _in_numbers(row: ViolatingRow, evidence: LogEvidence) -> str:
     basis = dtype if dtype == written else f"{dtype}, {written}"
     return (
         f"step {row.step:,}: total {row.total:.7g}, recomputed {row.recomputed:.7g}; residual "
-        f"{row.residual:+.1e} is {excess:,.3g} x the {row.tolerance:.1e} that rounding explains "
+        f"{row.residual:+.1e} is {excess:,.0f} x the {row.tolerance:.1e} that rounding explains "
         f"({basis})"
     )
 

@@ -38,6 +38,9 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
     outcome = evidence.outcome
     if outcome is None or outcome.declared.refuted or not outcome.declared.decided:
         return
+    for name in evidence.binding.same_rivals:
+        message = f"rival `{name}` is the declared formula in other words, so it was left out"
+        yield Finding(CHECK.name, CHECK.severity, message, evidence={"rival": name})
     for rival, tally in outcome.rivals:
         if tally.refuted:
             continue

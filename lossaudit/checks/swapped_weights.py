@@ -14,7 +14,7 @@ Declared `loss_lip + 2.0*loss_latents`, logged `2.0*loss_lip + loss_latents`.
 Exchange the weights in the code or in the spec, whichever is wrong.
 
 **When it cannot decide**
-Where rivals are named, only they are tried, and the exchange is one of them if it matters.
+A named rival that fits goes first: see `rival-formula`.
 
 **Numerics**
 The other reading is judged under the same derived tolerances as the declared formula.
@@ -35,8 +35,10 @@ from lossaudit.spec.tree import render
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
     outcome = evidence.outcome
-    fitting = [r for r in outcome.fitting() if r.automatic] if outcome else []
-    if outcome is None or not fitting or not fitting[0].name.startswith("exchange "):
+    fitting = outcome.fitting() if outcome else ()
+    if outcome is None or not fitting or not fitting[0].automatic:
+        return
+    if not fitting[0].name.startswith("exchange "):
         return
     rival = fitting[0]
     yield Finding(

@@ -15,8 +15,8 @@ all the same.
 Add the term to the total in the training code, or take it out of the formula.
 
 **When it cannot decide**
-Where rivals are named, only they are tried. A term that is 0 on all rows cannot be missed: see
-`surviving-rival`.
+A named rival that fits goes first: see `rival-formula`. A term that is 0 on all rows cannot be
+missed: see `surviving-rival`.
 
 **Numerics**
 The other reading is judged under the same derived tolerances as the declared formula.
@@ -37,8 +37,10 @@ from lossaudit.spec.tree import render
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
     outcome = evidence.outcome
-    fitting = [r for r in outcome.fitting() if r.automatic] if outcome else []
-    if outcome is None or not fitting or not fitting[0].name.startswith("drop "):
+    fitting = outcome.fitting() if outcome else ()
+    if outcome is None or not fitting or not fitting[0].automatic:
+        return
+    if not fitting[0].name.startswith("drop "):
         return
     rival = fitting[0]
     yield Finding(

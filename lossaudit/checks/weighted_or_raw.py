@@ -16,7 +16,8 @@ If the terms are logged weighted, declare the plain sum. If they are raw, the we
 the total: mend the code.
 
 **When it cannot decide**
-The log alone cannot tell those two apart. Where rivals are named, only they are tried.
+The log alone cannot tell those two apart. A named rival that fits goes first: see `rival-
+formula`.
 
 **Numerics**
 The other reading is judged under the same derived tolerances as the declared formula.
@@ -37,8 +38,10 @@ from lossaudit.spec.tree import render
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
     outcome = evidence.outcome
-    fitting = [r for r in outcome.fitting() if r.automatic] if outcome else []
-    if outcome is None or not fitting or not fitting[0].name.startswith("all weights 1"):
+    fitting = outcome.fitting() if outcome else ()
+    if outcome is None or not fitting or not fitting[0].automatic:
+        return
+    if not fitting[0].name.startswith("all weights 1"):
         return
     rival = fitting[0]
     yield Finding(

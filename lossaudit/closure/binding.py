@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from lossaudit.closure.aggregates import aggregate_of, conventional
-from lossaudit.closure.rivals import Candidate, rivals_of
+from lossaudit.closure.rivals import Candidate, rivals_of, same_as
 from lossaudit.closure.rows import STEP_TAGS
 from lossaudit.model.table import Table
 from lossaudit.numerics.formats import FORMATS
@@ -35,6 +35,7 @@ class Binding:
     Attributes:
         declared: the formula with families expanded and parameters replaced.
         rivals: what it must be told from.
+        same_rivals: named rivals that are the declared formula itself.
         total: tag of the total, or None.
         tags: name in the formula -> tag, for every name that was found.
         missing: names of the declared formula without a column -> tags that look alike.
@@ -50,6 +51,7 @@ class Binding:
 
     declared: Expr
     rivals: tuple[Candidate, ...]
+    same_rivals: tuple[str, ...]
     total: str | None
     tags: Mapping[str, str]
     missing: Mapping[str, tuple[str, ...]]
@@ -74,11 +76,12 @@ def bind(spec: Spec, table: Table) -> Binding:
         return substitute(bare, parameters)
 
     declared = settled(spec.formula)
-    rivals = rivals_of(declared, {n: settled(e) for n, (e, _) in spec.rivals.items()})
+    named = {n: settled(e) for n, (e, _) in spec.rivals.items()}
+    rivals = rivals_of(declared, named)
     wanted = set(names(declared)).union(*(names(r.expr) for r in rivals)) - RESERVED
     tags = {n: t for n in sorted(wanted) if (t := _first(spec.tags.get(n, (n,)), present))}
     missing = {
-        n: _lookalikes(spec.tags.get(n, (n,)), present)
+        n: lookalikes(spec.tags.get(n, (n,)), present)
         for n in sorted(names(declared) - RESERVED - set(tags))
     }
     bound = list(dict.fromkeys([total, *tags.values()] if total else tags.values()))
@@ -90,6 +93,7 @@ def bind(spec: Spec, table: Table) -> Binding:
     return Binding(
         declared,
         tuple(rivals),
+        same_as(declared, named),
         total,
         tags,
         missing,
@@ -142,11 +146,11 @@ def _is_other_form(tag: str, total: str, found: list[str]) -> bool:
     return tag != first
 
 
-def _lookalikes(candidates: tuple[str, ...], present: set[str]) -> tuple[str, ...]:
+def lookalikes(candidates: tuple[str, ...], present: set[str]) -> tuple[str, ...]:
     """Tags that differ in case or Unicode form only, else the nearest by spelling."""
 
     def folded(text: str) -> str:
-        return unicodedata.normalize("NFKC", text).casefold()
+        return unicodedata.normalize("NFKC", text).casefold().replace("/", ".")
 
     same = [t for t in sorted(present) if any(folded(t) == folded(c) for c in candidates)]
     near = [t for c in candidates for t in difflib.get_close_matches(c, sorted(present), 3)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lossaudit.closure.aggregates import may_hold, why_not_additive
-from lossaudit.closure.binding import Binding, bind
+from lossaudit.closure.binding import Binding, bind, lookalikes
 from lossaudit.closure.blocks import prepare
 from lossaudit.closure.fold import Closure
 from lossaudit.closure.outcome import Outcome
@@ -106,9 +106,12 @@ def examine(spec: Spec, table: Table, damage: Sequence[Damage] = ()) -> LogEvide
 
 def _no_step(keys: Keys) -> str:
     if not keys.known:
-        return "the log has none"
+        return "the log has none (a spec's log.step names the column that counts steps)"
     counted = _listed(keys.tags)
     return f"the log counts {counted}, which is no step of the whole run (a spec may name log.step)"
+
+
+_READING = "--map total=TAG names another tag, --pattern how to read a line"
 
 
 def _obstacle(spec: Spec, table: Table, binding: Binding) -> str:
@@ -118,8 +121,8 @@ def _obstacle(spec: Spec, table: Table, binding: Binding) -> str:
     if binding.total is None:
         if "total" in spec.unlogged:
             return f"the log has no total: {spec.unlogged['total']}"
-        looked = _listed(spec.total)
-        return f"no column holds the total: looked for {looked} among {_found(table)}"
+        looked = _listed(spec.total) + _similar(lookalikes(spec.total, set(table.columns)))
+        return f"no column holds the total: looked for {looked} among {_found(table)}; {_READING}"
     unlogged = [f"{n}: {spec.unlogged[n]}" for n in binding.missing if n in spec.unlogged]
     if unlogged:
         return "the total cannot be rebuilt from this log: " + "; ".join(unlogged)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations, islice
+from itertools import chain, combinations, islice
 
 from lossaudit.spec.normal_form import Monomial, Polynomial, monomial_expr, normal_form, to_expr
 from lossaudit.spec.tree import Expr, render
@@ -22,17 +22,27 @@ class Candidate:
     expr: Expr
     automatic: bool = False
 
+    @property
+    def described(self) -> str:
+        """As messages name it."""
+        return f"the formula with {self.name}" if self.automatic else f"rival `{self.name}`"
+
 
 def rivals_of(declared: Expr, named: Mapping[str, Expr]) -> list[Candidate]:
-    """Named rivals, or where there are none the automatic ones, without any that say the same.
+    """Named rivals, then automatic ones, without any that say the same.
 
     Automatic rivals are: each term dropped, all weights 1, two weights exchanged. A rival whose
-    normal form equals the declared formula's, or an earlier rival's, is left out; where that leaves
-    no named one, the automatic ones are tried.
+    normal form equals the declared formula's, or an earlier rival's, is left out.
     """
     form = normal_form(declared)
-    kept = _distinct(form, ((Candidate(n, e), normal_form(e)) for n, e in named.items()))
-    return kept or _distinct(form, islice(_automatic(form), MOST_AUTOMATIC))
+    own = ((Candidate(n, e), normal_form(e)) for n, e in named.items())
+    return _distinct(form, chain(own, islice(_automatic(form), MOST_AUTOMATIC)))
+
+
+def same_as(declared: Expr, named: Mapping[str, Expr]) -> tuple[str, ...]:
+    """Named rivals that are the declared formula in other words."""
+    form = normal_form(declared)
+    return tuple(name for name, expr in named.items() if normal_form(expr) == form)
 
 
 def _distinct(

@@ -20,7 +20,7 @@ def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
         unit = "step" if evidence.known_steps else "row"
         where = f"from {unit} {declared.first_refuted:,}"
         rows = f"{declared.refuted:,} of {declared.decided:,} decided rows"
-        return Verdict.FAIL, f"{rows} refute the formula, {where}"
+        return Verdict.FAIL, f"{_follows(outcome)}{rows} refute the formula, {where}"
     if outcome.excused:
         rows = f"{outcome.excused:,} of {outcome.rows:,} rows close only if"
         return Verdict.INCONCLUSIVE, f"{rows} {outcome.assumption}; the digits do not exclude it"
@@ -29,8 +29,15 @@ def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
             Verdict.INCONCLUSIVE,
             f"none of {outcome.rows:,} rows could be decided{_why(outcome)}",
         )
-    agreed = f"the formula holds on all {declared.decided:,} decided rows"
+    several = f"all {declared.decided:,} decided rows"
+    agreed = f"the formula holds on {several if declared.decided > 1 else 'the one decided row'}"
     return _against_rivals(outcome, agreed)
+
+
+def _follows(outcome: Outcome) -> str:
+    """The rival that the log follows instead, where one fits every row."""
+    fitting = outcome.fitting()
+    return f"the log follows {fitting[0].described}: " if fitting else ""
 
 
 def _against_rivals(outcome: Outcome, agreed: str) -> tuple[Verdict, str]:

@@ -20,7 +20,7 @@ def agreement_grid(result: Result, width: int) -> Grid:
     Columns: the formula's name with its text as detail, then one per witness, whose paths are
     shortened for a page of `width` characters.
     """
-    room = min(max(width // (len(result.witnesses) + 1) - 6, 16), 40)
+    room = min(max(width // (len(result.witnesses) + 1) - 6, 16), 56)
     headings = [Heading("formula", wraps=True)]
     headings += [_heading(w, room) for w in result.witnesses]
     first = Cell("declared", "strong", clip(result.spec.formula, LONGEST_FORMULA))

@@ -62,7 +62,7 @@ def shares_grid(witness: Witness, bar_width: int) -> Grid | None:
         )
         for term, s in witness.shares.items()
     )
-    return Grid("Shares of the total", headings, rows)
+    return Grid("Shares of the declared formula", headings, rows)
 
 
 def series_grid(witness: Witness, line_width: int) -> Grid | None:

@@ -82,7 +82,8 @@ def _draw_witness(console: Console, witness: Witness, result: Result) -> None:
     path = shorten_middle(escape_text(witness.source), max(10, console.width - 32))
     title = safe(f"{witness.kind} {path}: {witness.verdict}", f"bold {colour}")
     console.print(Rule(title, align="left", style=colour))
-    console.print(safe(witness.reason))
+    if witness.reason != result.reason:
+        console.print(safe(witness.reason))
     console.print()
     room = max(8, min(console.width - 50, 60))
     for grid in (

@@ -67,6 +67,8 @@ def test_missing_term_names_what_looks_like_it(tag: str) -> None:
     assert binding.missing["loss_lip"][0] == tag
 
 
-def test_named_rival_that_is_the_formula_gives_way_to_automatic_ones() -> None:
+def test_named_rival_that_is_the_formula_is_said_and_gives_way_to_automatic_ones() -> None:
     spec = spec_from_formula("loss = 2.0*a + b", ["same=b + 2*a"])
-    assert all(r.automatic for r in bind(spec, table("loss", "a", "b")).rivals)
+    binding = bind(spec, table("loss", "a", "b"))
+    assert all(r.automatic for r in binding.rivals)
+    assert binding.same_rivals == ("same",)

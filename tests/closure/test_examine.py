@@ -55,7 +55,8 @@ def test_schedule_follows_the_step() -> None:
 
 def test_schedule_without_a_step_is_not_decided() -> None:
     found = verdict("loss = a + where(step < 100, 0, 1)*b", table(loss=GATED, a=A, b=B))
-    assert found == (Verdict.INCONCLUSIVE, "the formula uses `step`, but the log has none")
+    assert found[0] is Verdict.INCONCLUSIVE
+    assert found[1].startswith("the formula uses `step`, but the log has none")
 
 
 @pytest.mark.parametrize("tag", ["epoch", "iter"])

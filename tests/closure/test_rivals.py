@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lossaudit.closure.rivals import MOST_AUTOMATIC, rivals_of
+from lossaudit.closure.rivals import MOST_AUTOMATIC, rivals_of, same_as
 from lossaudit.spec.formula import parse_formula
 from lossaudit.spec.normal_form import normal_form
 
@@ -56,12 +56,14 @@ def test_signs_and_constants_stay() -> None:
     assert same(found["drop a"], "-3*b + 5")
 
 
-def test_named_rivals_replace_the_automatic_ones() -> None:
+def test_named_rivals_come_first_and_say_it_once() -> None:
     declared = parse_formula("2*a + b")
     named = {"same": parse_formula("b + a*2"), "x": parse_formula("a + 2*b"),
              "y": parse_formula("2*b + a"), "z": parse_formula("a + b")}  # fmt: skip
     found = rivals_of(declared, named)
-    assert [(r.name, r.automatic) for r in found] == [("x", False), ("z", False)]
+    assert [r.name for r in found] == ["x", "z", "drop a", "drop b"]
+    assert [r.automatic for r in found] == [False, False, True, True]
+    assert same_as(declared, named) == ("same",)
 
 
 def test_automatic_rivals_are_marked() -> None:
@@ -77,4 +79,5 @@ def test_a_long_formula_has_a_bounded_number_of_rivals_quickly() -> None:
 
 def test_all_named_rivals_are_kept_however_many() -> None:
     named = {f"r{i}": parse_formula(f"a + {i + 2}*b") for i in range(100)}
-    assert len(rivals_of(parse_formula("a + b"), named)) == 100
+    found = rivals_of(parse_formula("a + b"), named)
+    assert len([r for r in found if not r.automatic]) == 100
