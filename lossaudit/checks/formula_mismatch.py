@@ -81,7 +81,8 @@ def _fit(outcome: Outcome) -> str:
         return f"; the longest stretch that some weights fit is steps {first:,} to {last:,}"
     ends = zip(outcome.weights.items(), box.low.tolist(), box.high.tolist(), strict=True)
     off = [
-        f"`{name}` has weight {low:.6g} to {high:.6g}, not {declared:g}"
+        f"`{name}` has weight {' to '.join(dict.fromkeys(f'{x:.6g}' for x in (low, high)))}, "
+        f"not {declared:g}"
         for (name, declared), low, high in ends
         if not low <= declared <= high
     ]

@@ -256,3 +256,11 @@ def test_unknown_aggregate_key_is_refused() -> None:
     done = lossaudit("check", MAIN, "-s", "musetalk-v1", "--aggregate", "loss_lipp=mean:3")
     assert done.returncode == 2
     assert "loss_lip" in done.stderr
+
+
+def test_several_logs_are_counted_and_the_undecided_one_is_named() -> None:
+    done = lossaudit("check", MAIN, TOTAL_ONLY, "-s", "musetalk-v1", "--format", "concise")
+    assert done.returncode == 0
+    summary = done.stdout.splitlines()[-1]
+    assert summary.startswith("PASS musetalk-v1: 2 logs, 1 PASS, 1 INCONCLUSIVE: ")
+    assert f"{TOTAL_ONLY}" in summary or "events-total-only" in summary

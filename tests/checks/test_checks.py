@@ -1,0 +1,129 @@
+"""Each check speaks on the log that it is for, and is silent on that log's repaired twin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from lossaudit import registry
+from lossaudit.closure.check import Check
+from lossaudit.closure.examine import examine
+from lossaudit.model.finding import Finding
+from lossaudit.model.table import Column, Damage, Floats, Table
+from lossaudit.spec.load import spec_from_formula
+from lossaudit.spec.overrides import override
+
+CHECKS = registry.load("lossaudit.checks", Check)
+ROWS = 300
+RNG = np.random.default_rng(5)
+A = RNG.uniform(0.2, 1.0, ROWS).astype(np.float32).astype(float)
+B = RNG.uniform(0.2, 1.0, ROWS).astype(np.float32).astype(float)
+STEP = np.arange(ROWS, dtype=float)
+
+
+def float32(values: Floats) -> Floats:
+    return np.asarray(values).astype(np.float32).astype(float)
+
+
+RIGHT = float32(2 * A + B)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A log, what is declared of it, and a word that the finding's message must hold."""
+
+    columns: dict[str, Floats]
+    says: str
+    formula: str = "loss = 2.0*a + b"
+    rivals: Sequence[str] = ()
+    aggregates: Sequence[str] = ()
+    damage: Sequence[Damage] = ()
+    max_share: float | None = None
+
+
+def logged(loss: Floats = RIGHT, **columns: Floats) -> dict[str, Floats]:
+    return {"step": STEP, "loss": loss, "a": A, "b": B, **columns}
+
+
+def edited(values: Floats, at: int, value: float) -> Floats:
+    changed = values.copy()
+    changed[at] = value
+    return changed
+
+
+def bf16(values: Floats) -> Floats:
+    bits = values.astype(np.float32).view(np.uint32) + np.uint32(0x8000)
+    return (bits & np.uint32(0xFFFF0000)).view(np.float32).astype(float)
+
+
+SPEAKS: dict[str, Case] = {
+    "rival-formula": Case(logged(float32(A + 2 * B)), "rival `fig`", rivals=["fig=a + 2.0*b"]),
+    "term-not-in-total": Case(logged(float32(2 * A)), "`b` is logged but not in the total"),
+    "swapped-weights": Case(logged(float32(A + 2 * B)), "have changed places"),
+    "weighted-or-raw": Case(logged(float32(A + B)), "the plain sum"),
+    "formula-mismatch": Case(logged(float32(2 * A + 0.5 * B)), "`b` has weight 0.5, not 1"),
+    "masked-nonfinite": Case(logged(b=edited(B, 120, np.nan)), "step 120"),
+    "not-additive-aggregate": Case(
+        logged(), "medians do not add up", aggregates=["loss=median:20"]
+    ),
+    "value-lattice": Case(
+        logged(bf16(bf16(2 * bf16(A)) + bf16(B)), a=bf16(A), b=bf16(B)), "bfloat16"
+    ),
+    "duplicate-steps": Case(logged(step=STEP // 2), "150 totals repeat an earlier step"),
+    "surviving-rival": Case(logged(float32(2 * A), b=np.zeros(ROWS)), "dropping it fits every row"),
+    "damaged-input": Case(logged(), "cut", damage=[Damage("cut", "log", 7)]),
+    "low-coverage": Case(logged(b=B[:100]), "only 100 of 300"),
+    "assumed-aggregate": Case(
+        {"step": STEP, "loss_epoch": RIGHT, "a": A, "b": B},
+        "taken for a mean",
+        "loss_epoch = 2.0*a + b",
+    ),
+    "dominant-term": Case(logged(), "of the total at the median", max_share=0.5),
+}
+
+TWIN = Case(logged(), "", rivals=["fig=a + 2.0*b"], max_share=0.9)
+
+
+def findings(case: Case) -> list[Finding]:
+    columns = {
+        t: Column(t, np.asarray(v, float), np.arange(len(v)), "float64")
+        for t, v in case.columns.items()
+    }
+    table = Table("log", columns, np.arange(1, ROWS + 1))
+    spec = override(spec_from_formula(case.formula, case.rivals), aggregates=case.aggregates)
+    evidence = examine(replace(spec, max_share=case.max_share), table, case.damage)
+    return [f for check in CHECKS.values() for f in check.run(evidence)]
+
+
+def test_every_check_has_a_case() -> None:
+    assert set(SPEAKS) == set(CHECKS)
+
+
+@pytest.mark.parametrize("name", SPEAKS)
+def test_check_speaks_on_its_log(name: str) -> None:
+    found = [f for f in findings(SPEAKS[name]) if f.check == name]
+    assert found
+    assert SPEAKS[name].says in found[0].message
+
+
+@pytest.mark.parametrize("name", SPEAKS)
+def test_a_refuting_check_speaks_alone(name: str) -> None:
+    errors = [f.check for f in findings(SPEAKS[name]) if CHECKS[f.check].refutes]
+    assert errors == ([name] if CHECKS[name].refutes else [])
+
+
+def test_all_are_silent_on_the_repaired_log() -> None:
+    assert findings(TWIN) == []
+
+
+@pytest.mark.parametrize("change", [lambda v: v * 1.001, lambda v: v + 0.01, lambda v: -v])
+def test_one_wrong_row_is_found_at_its_line(change: Callable[[float], float]) -> None:
+    loss = edited(RIGHT, 77, change(float(RIGHT[77])))
+    (found,) = findings(replace(TWIN, columns=logged(float32(loss))))
+    assert found.check == "formula-mismatch"
+    assert found.steps == (77, 77)
+    assert found.location is not None
+    assert found.location.line == 78
