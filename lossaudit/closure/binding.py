@@ -24,6 +24,7 @@ from lossaudit.spec.tree import (
     families,
     names,
     number,
+    ordered_names,
     substitute,
 )
 
@@ -79,7 +80,9 @@ def bind(spec: Spec, table: Table) -> Binding:
     named = {n: settled(e) for n, (e, _) in spec.rivals.items()}
     rivals = rivals_of(declared, named)
     wanted = set(names(declared)).union(*(names(r.expr) for r in rivals)) - RESERVED
-    tags = {n: t for n in sorted(wanted) if (t := _first(spec.tags.get(n, (n,)), present))}
+    order = [n for n in ordered_names(declared) if n in wanted]
+    order += sorted(wanted - set(order))
+    tags = {n: t for n in order if (t := _first(spec.tags.get(n, (n,)), present))}
     missing = {
         n: lookalikes(spec.tags.get(n, (n,)), present)
         for n in sorted(names(declared) - RESERVED - set(tags))

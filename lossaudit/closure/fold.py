@@ -22,7 +22,7 @@ from lossaudit.closure.shares import ShareHistograms
 from lossaudit.closure.weights import WeightBox, WeightRows, certify
 from lossaudit.model.table import Bools, Floats
 from lossaudit.spec.normal_form import monomial_expr, normal_form
-from lossaudit.spec.tree import RESERVED, Expr, names, to_float
+from lossaudit.spec.tree import Expr, names, ordered_names, to_float
 
 FIRST_VIOLATIONS = 20
 LARGEST = 1e100
@@ -71,7 +71,7 @@ class Closure:
         self._excused += int(excused.sum())
         self._assumption = prepared.assumption
         self._undecided.update(_reasons(decision, prepared, excused))
-        self._violations += _violating(decision, rows, block, names(self.declared))
+        self._violations += _violating(decision, rows, block, ordered_names(self.declared))
         del self._violations[FIRST_VIOLATIONS:]
         self._rows += len(rows)
         first = int(rows.step[0]) if self._steps is None else self._steps[0]
@@ -194,7 +194,7 @@ def _reasons(decision: Decision, prepared: Prepared, excused: Bools) -> dict[str
 
 
 def _violating(
-    decision: Decision, rows: Rows, block: Block, needed: frozenset[str]
+    decision: Decision, rows: Rows, block: Block, terms: tuple[str, ...]
 ) -> list[ViolatingRow]:
     return [
         ViolatingRow(
@@ -204,7 +204,7 @@ def _violating(
             float(decision.recomputed[i]),
             float(decision.residual[i]),
             float(decision.tolerance[i]),
-            {n: float(block.columns[n].value[i]) for n in sorted(needed - RESERVED)},
+            {n: float(block.columns[n].value[i]) for n in terms},
         )
         for i in np.flatnonzero(decision.refuted)[:FIRST_VIOLATIONS]
     ]
@@ -219,7 +219,7 @@ def _series(rows: Rows, block: Block, decision: Decision, declared: Expr) -> Ser
         "residual": decision.residual,
         "tolerance": decision.tolerance,
     }
-    for name in sorted(names(declared) - RESERVED):
+    for name in ordered_names(declared):
         columns[name] = block.columns[name].value
     return Series({name: values[shown] for name, values in columns.items()})
 

@@ -142,6 +142,12 @@ def names(expr: Expr) -> frozenset[str]:
     return frozenset(n.name for n in walk(expr) if isinstance(n, Name))
 
 
+def ordered_names(expr: Expr) -> tuple[str, ...]:
+    """The names of terms and logged weights, in reading order, without `step` and `epoch`."""
+    found = dict.fromkeys(n.name for n in walk(expr) if isinstance(n, Name))
+    return tuple(n for n in found if n not in RESERVED)
+
+
 def families(expr: Expr) -> tuple[Family, ...]:
     """Every family in the formula, in reading order."""
     return tuple(n for n in walk(expr) if isinstance(n, Family))
