@@ -106,15 +106,27 @@ def bind(spec: Spec, table: Table) -> Binding:
         aggregates,
         assumed,
         has_aggregate,
-        _coarsest(spec.dtype, likely, telling),
-        _coarsest(spec.dtype, cautious, telling),
+        _likely_dtype(spec.dtype, likely, telling, total),
+        _coarsest(spec.dtype, [cautious[tag].grid for tag in telling or cautious]),
     )
 
 
-def _coarsest(dtype: str, resolutions: Mapping[str, Resolution], telling: list[str]) -> str:
-    """The spec's dtype, or the coarsest grid of a column that shows one; else of any."""
-    grids = [resolutions[tag].grid for tag in telling or resolutions]
+def _coarsest(dtype: str, grids: list[str]) -> str:
     return min([dtype, *grids], key=lambda d: FORMATS[d].significand_bits)
+
+
+def _likely_dtype(
+    dtype: str, resolutions: Mapping[str, Resolution], telling: list[str], total: str | None
+) -> str:
+    """The spec's dtype, or a coarser grid on which the total lies, or at least half the columns.
+
+    A single column proves nothing: a weight that grows by 1/256 a step lies on bfloat16's grid.
+    """
+    tags = telling or list(resolutions)
+    coarse = [t for t in tags if _coarsest(dtype, [resolutions[t].grid]) != dtype]
+    if total not in coarse and 2 * len(coarse) < len(tags):
+        return dtype
+    return _coarsest(dtype, [resolutions[t].grid for t in coarse])
 
 
 def _first(candidates: tuple[str, ...], present: set[str]) -> str | None:
@@ -162,7 +174,7 @@ def lookalikes(candidates: tuple[str, ...], present: set[str]) -> tuple[str, ...
 
 def _resolutions(table: Table, tags: list[str], cautious: bool) -> dict[str, Resolution]:
     found = [find_resolution(table.columns[t], cautious) for t in tags]
-    return dict(zip(tags, resolve_constants(found), strict=True))
+    return dict(zip(tags, resolve_constants(found, cautious), strict=True))
 
 
 def _aggregates(

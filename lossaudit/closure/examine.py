@@ -123,6 +123,9 @@ def _obstacle(spec: Spec, table: Table, binding: Binding) -> str:
             return f"the log has no total: {spec.unlogged['total']}"
         looked = _listed(spec.total) + _similar(lookalikes(spec.total, set(table.columns)))
         return f"no column holds the total: looked for {looked} among {_found(table)}; {_READING}"
+    itself = [n for n, tag in binding.tags.items() if tag == binding.total]
+    if itself:
+        return f"`{itself[0]}` is read from `{binding.total}`, which is the total itself"
     unlogged = [f"{n}: {spec.unlogged[n]}" for n in binding.missing if n in spec.unlogged]
     if unlogged:
         return "the total cannot be rebuilt from this log: " + "; ".join(unlogged)

@@ -25,6 +25,9 @@ from lossaudit.spec.normal_form import monomial_expr, normal_form
 from lossaudit.spec.tree import Expr, names, ordered_names, to_float
 
 FIRST_VIOLATIONS = 20
+
+SHARP = 0.1
+"""Share of its total below which a row's tolerance must lie for its agreement to mean something."""
 LARGEST = 1e100
 """Rows beyond this are left out of the weights' program, whose arithmetic they would overflow."""
 
@@ -63,17 +66,21 @@ class Closure:
         block = prepared.block
         decision, excused = _decide(self.declared, prepared)
         decision = replace(decision, decided=decision.decided & ~excused)
-        self._tally = self._tally.merge(_tally(decision, rows))
+        self._tally = self._tally.merge(_tally(decision, rows, block.total))
         for i, rival in enumerate(self.rivals):
             if names(rival.expr) <= set(block.columns):
                 outcome, _ = _decide(rival.expr, prepared)
-                self._rival_tallies[i] = self._rival_tallies[i].merge(_tally(outcome, rows))
+                self._rival_tallies[i] = self._rival_tallies[i].merge(
+                    _tally(outcome, rows, block.total)
+                )
         self._excused += int(excused.sum())
         self._assumption = prepared.assumption
         self._undecided.update(_reasons(decision, prepared, excused))
         self._violations += _violating(decision, rows, block, ordered_names(self.declared))
         del self._violations[FIRST_VIOLATIONS:]
-        self._rows += len(rows)
+        self._rows += len(rows) + rows.orphans
+        if rows.orphans:
+            self._undecided["a record holds every term and no total"] += rows.orphans
         first = int(rows.step[0]) if self._steps is None else self._steps[0]
         self._steps = (first, int(rows.step[-1]))
         self._series = thin([self._series, _series(rows, block, decision, self.declared)])
@@ -156,13 +163,14 @@ class Closure:
             self._shares.update([monomial_name(m) for m, _ in form], ready.terms * coefficients)
 
 
-def _tally(decision: Decision, rows: Rows) -> Tally:
+def _tally(decision: Decision, rows: Rows, total: Floats) -> Tally:
     steps = rows.step[decision.refuted]
     ends = (int(steps[0]), int(steps[-1])) if len(steps) else (None, None)
     return Tally(
         int(decision.decided.sum()),
         int(decision.refuted.sum()),
         int(decision.nonfinite.sum()),
+        int((decision.decided & (decision.tolerance <= SHARP * np.abs(total))).sum()),
         *ends,
     )
 

@@ -29,12 +29,14 @@ class Tally:
 
     Attributes:
         decided, refuted, nonfinite: numbers of rows.
+        sharp: decided rows whose tolerance is below a tenth of their total.
         first_refuted, last_refuted: steps, or None.
     """
 
     decided: int = 0
     refuted: int = 0
     nonfinite: int = 0
+    sharp: int = 0
     first_refuted: int | None = None
     last_refuted: int | None = None
 
@@ -53,6 +55,7 @@ class Tally:
             self.decided + later.decided,
             self.refuted + later.refuted,
             self.nonfinite + later.nonfinite,
+            self.sharp + later.sharp,
             first,
             last,
         )

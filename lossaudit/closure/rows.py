@@ -61,6 +61,7 @@ class Rows:
         values: by tag (the total's too), shape (N,); NaN where missing.
         present: by tag, shape (N,).
         ambiguous: shape (N,), True where a repeated step could not be paired.
+        orphans: number of records that hold every term and no total.
         duplicates: number of totals whose step occurred before.
         known_steps: False where steps are mere row numbers.
     """
@@ -71,6 +72,7 @@ class Rows:
     values: Mapping[str, Floats]
     present: Mapping[str, Bools]
     ambiguous: Bools
+    orphans: int
     duplicates: int
     known_steps: bool
 
@@ -146,9 +148,21 @@ def join_rows(
         {t: v[keep] for t, v in values.items()},
         {t: p[keep] for t, p in present.items()},
         ambiguous[keep],
+        _orphans(table, total, terms) if len(same_record) == len(terms) else 0,
         int(np.sum(repeated > 0)) if keys.known else 0,
         keys.known,
     )
+
+
+def _orphans(table: Table, total: str, terms: Sequence[str]) -> int:
+    """Records with every term and no total: a total that could not be read, or was left out."""
+    if not terms:
+        return 0
+    held = np.zeros(table.records, np.int64)
+    for tag in set(terms):
+        held[table.columns[tag].records] += 1
+    held[table.columns[total].records] = 0
+    return int(np.sum(held == len(set(terms))))
 
 
 def _by_record(column: Column, records: Ints) -> tuple[Floats, Bools]:

@@ -358,12 +358,14 @@ def test_a_constant_column_takes_the_way_of_the_columns_beside_it() -> None:
     assert settled[0].half_width(np.zeros(1), "float32")[0] < 1e-10
 
 
-def test_the_widest_of_the_telling_columns_counts_for_a_constant() -> None:
+def test_a_constant_takes_the_finest_way_beside_it_or_with_caution_the_coarsest() -> None:
     columns = [resolution_of("0.5", "0.5"), resolution_of("0.25", "0.125", "0.1"),
                resolution_of("0.1234", "0.5", "0.3")]  # fmt: skip
     settled = resolve_constants(columns)[0]
-    assert (settled.decimals, settled.digits) == (3, None)
-    assert settled.half_width(np.array([0.5]), "float32")[0] == pytest.approx(0.5e-3)
+    assert (settled.decimals, settled.digits) == (4, None)
+    settled = resolve_constants(columns, cautious=True)[0]
+    assert (settled.decimals, settled.digits) == (1, None)
+    assert settled.half_width(np.array([0.5]), "float32")[0] == pytest.approx(0.05)
 
 
 def test_a_constant_shown_with_its_own_fixed_decimals_keeps_them_among_such() -> None:

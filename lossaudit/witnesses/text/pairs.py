@@ -11,7 +11,8 @@ bar), without quotes and without a number that leads it; one group in parenthese
 * a unit that follows is dropped: `1491Mb`, `0.5s`, `95.3%`, `31.2 ms`;
 * `tensor(0.5`, `np.float32(0.5`, `'0.5'` and `[0.5]` are their number.
 
-No pair: `10%|` of a progress bar and its speed, clock times and durations (`1:54:27`, `1 day`),
+No pair, since its number may be another: `1,600.5`, `7,82`, `1'234`, `1.5k`, `1.#INF`. No pair
+either: `10%|` of a progress bar and its speed, clock times and durations (`1:54:27`, `1 day`),
 dates, versions and addresses (`1.2.3`), and `file.py:12` or `module:function:12`.
 
 Every decision here depends only on a line's *shape*, in which a run of digits counts as one digit
@@ -36,10 +37,10 @@ _PAIR = re.compile(
     (?P<number>%(number)s)
     (?: (?P<total>/\d++(?:\.\d++)?+)
       | %%(?!\||[ ]++-?\d++/\d++[ ]\[)
-      | (?:[A-Za-z]++|\xc2\xb5s)(?:/[A-Za-z]++)?+
+      | (?:(?![kKMGBT](?![A-Za-z]))[A-Za-z]++|\xc2\xb5s)(?:/[A-Za-z]++)?+
       | [ ](?:ms|s|sec|MB|GB|MiB|GiB)(?![\w/]) )?+
     (?(list)[ ]*+\])
-    (?= [\s,;|()\]}'"<>] | \Z | :(?:\s|\Z) | \.(?![\w.]) )
+    (?= [,'](?!\d) | [\s;|()\]}"<>] | \Z | :(?:\s|\Z) | \.(?![\w.\#]) )
     (?!\ days?\b)
     """.replace(b"%(counters)s", _COUNTERS)
     .replace(b"%(number)s", _NUMBER)
