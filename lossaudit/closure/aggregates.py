@@ -21,6 +21,9 @@ CONVENTIONS = {"*_epoch": "mean", "* (mean)": "mean:float64"}
 """Tags whose writer is known by their name: Lightning ends the means of an epoch in `_epoch`, and
 our text reader calls MetricLogger's "median (mean)" pairs `loss` and `loss (mean)`."""
 
+LONGEST_WINDOW = 100_000
+"""Steps between rows beyond which they are no window; samples are counted then, not steps."""
+
 RANKS = 8
 """Ranks that a mean over ranks is taken to have where nobody says; each adds one rounding."""
 
@@ -100,7 +103,7 @@ def windows(total: Aggregate, step: Ints, known_steps: bool, step_is_epoch: bool
     if not known_steps or step_is_epoch or not len(step):
         return np.full(len(step), np.nan)
     distance = np.diff(step, prepend=-1).astype(np.float64)
-    return np.where(distance > 0, distance, np.nan)
+    return np.where((distance > 0) & (distance <= LONGEST_WINDOW), distance, np.nan)
 
 
 def accumulation_roundings(total: Aggregate, window: Floats, magnitude: Floats) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from lossaudit.closure.aggregates import may_hold, why_not_additive
 from lossaudit.closure.binding import Binding, bind, lookalikes
@@ -14,7 +15,7 @@ from lossaudit.closure.rows import Keys, find_keys, join_rows
 from lossaudit.model.finding import Location
 from lossaudit.model.table import Damage, Table, Unit
 from lossaudit.spec.schema import Spec
-from lossaudit.spec.tree import RESERVED, names
+from lossaudit.spec.tree import RESERVED, names, ordered_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +124,16 @@ def _obstacle(spec: Spec, table: Table, binding: Binding) -> str:
             return f"the log has no total: {spec.unlogged['total']}"
         looked = _listed(spec.total) + _similar(lookalikes(spec.total, set(table.columns)))
         return f"no column holds the total: looked for {looked} among {_found(table)}; {_READING}"
+    used = ordered_names(binding.declared)
     itself = [n for n, tag in binding.tags.items() if tag == binding.total]
     if itself:
         return f"`{itself[0]}` is read from `{binding.total}`, which is the total itself"
+    shared = [
+        (m, n) for m, n in combinations(used, 2) if binding.tags.get(m) == binding.tags.get(n, "")
+    ]
+    if shared:
+        m, n = shared[0]
+        return f"`{m}` and `{n}` are both read from `{binding.tags[m]}`"
     unlogged = [f"{n}: {spec.unlogged[n]}" for n in binding.missing if n in spec.unlogged]
     if unlogged:
         return "the total cannot be rebuilt from this log: " + "; ".join(unlogged)

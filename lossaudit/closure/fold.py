@@ -26,7 +26,7 @@ from lossaudit.spec.tree import Expr, names, ordered_names, to_float
 
 FIRST_VIOLATIONS = 20
 
-SHARP = 0.1
+SHARP = 0.25
 """Share of its total below which a row's tolerance must lie for its agreement to mean something."""
 LARGEST = 1e100
 """Rows beyond this are left out of the weights' program, whose arithmetic they would overflow."""

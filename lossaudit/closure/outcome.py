@@ -29,7 +29,7 @@ class Tally:
 
     Attributes:
         decided, refuted, nonfinite: numbers of rows.
-        sharp: decided rows whose tolerance is below a tenth of their total.
+        sharp: decided rows whose tolerance is below a quarter of their total.
         first_refuted, last_refuted: steps, or None.
     """
 

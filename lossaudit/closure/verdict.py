@@ -48,7 +48,7 @@ def _against_rivals(outcome: Outcome, agreed: str) -> tuple[Verdict, str]:
         fits = "fits them as well" if tally.decided else "could not be evaluated on any row"
         return Verdict.INCONCLUSIVE, f"{agreed}, but rival `{rival.name}` {fits}"
     if not outcome.declared.sharp:
-        blunt = "on each the tolerance is above a tenth of the total, so agreeing proves little"
+        blunt = "on each the tolerance is above a quarter of the total, so agreeing proves little"
         return Verdict.INCONCLUSIVE, f"{agreed}, but {blunt}"
     if outcome.rivals and not any(t.refuted for _, t in outcome.rivals):
         blunt = "these rows cannot tell it from any other formula: too few digits, or all zero"

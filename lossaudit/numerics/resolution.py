@@ -222,6 +222,8 @@ def resolve_constants(found: Sequence[Resolution], cautious: bool = False) -> li
             that shows a fraction; else the finest of the others.
     """
     telling = [r for r in found if not (r.constant or r.few)]
+    if cautious and not telling:
+        telling = [r for r in found if r.decimals]  # a row of zeros beside one rounded number
     if not telling:
         return list(found)
     fixed = all(r.fixed for r in telling)

@@ -189,6 +189,14 @@ def longest_list(value: Any) -> list[Any] | None:
     return lists[counts.index(max(counts))] if any(counts) else None
 
 
+def other_lists(value: Any, chosen: list[Any]) -> list[int]:
+    """How many objects the document's other lists have that share a key with the chosen one."""
+    keys = {key for item in chosen if isinstance(item, dict) for key in item}
+    others = [v for v in _within(value) if isinstance(v, list) and v is not chosen]
+    counts = (sum(isinstance(i, dict) and bool(keys & i.keys()) for i in v) for v in others)
+    return [count for count in counts if count]
+
+
 def largest_arrays(value: Any) -> dict[str, list[Any]] | None:
     """The object whose arrays of numbers hold the most numbers, without its other keys, or None.
 

@@ -173,3 +173,66 @@ def test_fold_of_two_halves_is_the_fold_of_the_whole() -> None:
     assert one.box is not None
     assert two.box is not None
     assert np.array_equal(one.box.low, two.box.low)
+
+
+def test_a_constant_weight_beside_integers_is_not_rounded_to_integers() -> None:
+    count = np.random.default_rng(1).integers(0, 900, ROWS).astype(float)
+    weight = np.full(ROWS, 0.1)
+    wrong = float32(A + 0.35 * B + 0.001 * count)
+    log = table(loss=wrong, a=A, b=B, w=weight, n=count)
+    assert verdict("loss = a + w*b + 0.001*n", log)[0] is not Verdict.PASS
+    right = table(loss=float32(A + 0.1 * B + 0.001 * count), a=A, b=B, w=weight, n=count)
+    assert verdict("loss = a + w*b + 0.001*n", right)[0] is not Verdict.FAIL
+
+
+def test_a_constant_term_that_was_rounded_raises_no_alarm() -> None:
+    small = np.random.default_rng(2).uniform(0.006, 0.014, ROWS)
+    log = table(loss=float32(A + small), a=A, b=np.full(ROWS, 0.01))
+    assert verdict("loss = a + b", log)[0] is not Verdict.FAIL
+
+
+def test_one_column_on_a_coarse_grid_does_not_make_the_sum_coarse() -> None:
+    weight = np.minimum((STEP + 1) / 256, 1.0)
+    wrong = float32(1.004 * A + weight * B)
+    log = table(step=STEP, loss=wrong, a=A, b=B, w=weight)
+    assert verdict("loss = a + w*b", log)[0] is not Verdict.PASS
+
+
+@pytest.mark.parametrize("form", ["%.0f", "%.1f"])
+def test_rows_whose_tolerance_is_like_their_total_earn_nothing(form: str) -> None:
+    printed = {k: np.array([float(form % x) for x in v]) for k, v in (("a", A), ("b", B))}
+    total = np.array([float(form % x) for x in A + B])
+    found, reason = verdict("loss = a + b", table(loss=total, **printed))
+    assert found is not Verdict.FAIL
+    if form == "%.0f":
+        assert found is Verdict.INCONCLUSIVE, reason
+
+
+def test_a_difference_of_huge_terms_earns_nothing() -> None:
+    huge = float32(1e8 * A)
+    noise = np.random.default_rng(4).uniform(0, 3, ROWS)
+    found, reason = verdict("loss = a - b", table(loss=noise, a=huge, b=huge))
+    assert found is Verdict.INCONCLUSIVE
+    assert "the tolerance is above a quarter of the total" in reason
+
+
+def test_a_term_that_is_read_from_the_total_proves_nothing() -> None:
+    log = table(loss=float32(A + B), a=A, b=B)
+    spec = override(spec_from_formula("loss = a + 0*b"), maps=["a=loss"])
+    found, reason = judge(examine(spec, log))
+    assert found is Verdict.INCONCLUSIVE
+    assert reason == "`a` is read from `loss`, which is the total itself"
+
+
+def test_two_terms_read_from_one_tag_prove_nothing() -> None:
+    spec = override(spec_from_formula("loss = a + b"), maps=["b=a"])
+    found, reason = judge(examine(spec, table(loss=float32(2 * A), a=A, b=B)))
+    assert (found, reason) == (Verdict.INCONCLUSIVE, "`a` and `b` are both read from `a`")
+
+
+def test_records_that_lack_the_total_count_as_rows() -> None:
+    log = table(loss=float32(A + B)[:80], a=A, b=B)
+    found = examine(spec_from_formula("loss = a + b"), log)
+    assert found.outcome is not None
+    assert found.outcome.rows == ROWS
+    assert found.outcome.undecided == {"a record holds every term and no total": ROWS - 80}

@@ -20,6 +20,7 @@ from lossaudit.witnesses.json_records import (
     largest_arrays,
     longest_list,
     numbers_of,
+    other_lists,
     parse_json,
 )
 from lossaudit.witnesses.lines import utf8_blocks, utf8_head
@@ -102,6 +103,11 @@ def _text(stream: LogStream) -> str | Damage:
 def _read_value(value: Any, source: str) -> Iterator[Table | Damage]:
     if records := longest_list(value):
         yield from _read_records(records, source)
+        for count in other_lists(value, records):
+            message = (
+                f"a second list of {count:,} such records was left out; only the longest is read"
+            )
+            yield Damage(message, source, 1)
     elif arrays := largest_arrays(value):
         yield from _read_arrays(arrays, source)
     elif isinstance(value, dict):

@@ -164,3 +164,11 @@ def test_an_empty_file_gives_nothing() -> None:
 )
 def test_sniff_goes_by_content(content: bytes, low: int, high: int) -> None:
     assert low <= JSON_DOCUMENT.sniff(content[: 1 << 16], "x.csv") <= high
+
+
+def test_a_second_list_of_records_is_reported() -> None:
+    content = b'{"train": [{"loss": 1}, {"loss": 2}], "val": [{"loss": 3}], "layers": [{"x": 1}]}'
+    table, damage = read(JSON_DOCUMENT, content)
+    assert located(table) == {"loss": [[1, 1.0], [2, 2.0]]}
+    message = "a second list of 1 such records was left out; only the longest is read"
+    assert damage == [Damage(message, "log", 1)]

@@ -540,3 +540,14 @@ def test_other_content_is_not_text(head: bytes) -> None:
 
 def test_utf16_is_recognised() -> None:
     assert TEXT.sniff("loss: 1\n".encode("utf-16"), "log.txt") == 60
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["1,600.5", "12,345,678.9", "7,82", "1'234.5", "1.541k", "1.#INF", "-1.#IND", "1.#QNAN"],
+)
+def test_a_number_that_may_be_another_is_none(number: str) -> None:
+    from lossaudit.witnesses.text.pairs import find_pairs
+
+    line = f"step 3, loss: {number}, a: 0.5"
+    assert [p.tag for p in find_pairs(line.encode())] == [b"step", b"a"]
