@@ -12,7 +12,7 @@ from lossaudit.cli.output import check_destinations, deliver, known_reports
 from lossaudit.cli.progress import show_progress
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Severity
-from lossaudit.spec.load import load_spec, spec_from_formula
+from lossaudit.spec.load import load_spec, spec_from_formula, with_rivals
 from lossaudit.spec.overrides import override
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.reader import ReadOptions
@@ -105,9 +105,5 @@ def declared_spec(declaration: Declaration) -> Spec:
         spec = spec_from_formula(declaration.formula, declaration.rivals)
     else:
         assert declaration.spec is not None
-        spec = load_spec(declaration.spec)
-        if declaration.rivals:
-            raise UsageError(
-                "--rival goes with --formula", hint="name further rivals in the spec file"
-            )
+        spec = with_rivals(load_spec(declaration.spec), declaration.rivals)
     return override(spec, declaration.maps, declaration.aggregates, declaration.dtype)

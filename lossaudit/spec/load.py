@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -80,6 +81,38 @@ def spec_from_formula(formula: str, rivals: Sequence[str] = ()) -> Spec:
         )
     if (tag := total.strip("`")) in names(tree):
         raise UsageError(f"--formula {formula!r}: the total {tag!r} is one of its own terms")
+    found = named_rivals(rivals)
+    return Spec(
+        name="ad-hoc",
+        formula=tree,
+        formula_text=expression,
+        total=(tag,),
+        tags={name: (name,) for name in term_names([tree, *(r for r, _ in found.values())])},
+        rivals=found,
+        sha256=_sha256("\n".join([formula, *rivals]).encode()),
+    )
+
+
+def with_rivals(spec: Spec, rivals: Sequence[str]) -> Spec:
+    """The spec with further rivals, each "[NAME=]EXPRESSION" over the spec's names or tags.
+
+    Raises:
+        UsageError: if a name is wrong or taken.
+        FormulaError: if an expression cannot be parsed.
+    """
+    found = named_rivals(rivals)
+    if taken := sorted(set(found) & set(spec.rivals)):
+        raise UsageError(f"--rival: the spec has a rival called {taken[0]!r} already")
+    names_used = term_names(r for r, _ in found.values())
+    fresh = {n: (n,) for n in names_used if n not in spec.tags and n not in spec.parameters}
+    digest = _sha256("\n".join([spec.sha256, *rivals]).encode()) if rivals else spec.sha256
+    return replace(
+        spec, rivals={**spec.rivals, **found}, tags={**spec.tags, **fresh}, sha256=digest
+    )
+
+
+def named_rivals(rivals: Sequence[str]) -> dict[str, tuple[Expr, str]]:
+    """{name: (tree, text)} of "[NAME=]EXPRESSION" texts; see `spec_from_formula`."""
     found: dict[str, tuple[Expr, str]] = {}
     unnamed = 0
     for argument in rivals:
@@ -91,15 +124,7 @@ def spec_from_formula(formula: str, rivals: Sequence[str] = ()) -> Spec:
             expected = "NAME=EXPRESSION, a name of letters, digits, _ and -"
             raise UsageError(f"--rival {argument!r}: {name!r} {fault}", expected=expected)
         found[name] = (rival, text)
-    return Spec(
-        name="ad-hoc",
-        formula=tree,
-        formula_text=expression,
-        total=(tag,),
-        tags={name: (name,) for name in term_names([tree, *(r for r, _ in found.values())])},
-        rivals=found,
-        sha256=_sha256("\n".join([formula, *rivals]).encode()),
-    )
+    return found
 
 
 def _parse_argument(argument: str) -> tuple[str, str, Expr]:

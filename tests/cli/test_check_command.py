@@ -264,3 +264,14 @@ def test_several_logs_are_counted_and_the_undecided_one_is_named() -> None:
     summary = done.stdout.splitlines()[-1]
     assert summary.startswith("PASS musetalk-v1: 2 logs, 1 PASS, 1 INCONCLUSIVE: ")
     assert f"{TOTAL_ONLY}" in summary or "events-total-only" in summary
+
+
+def test_rival_may_be_added_to_a_spec() -> None:
+    args = ("check", MAIN, "-s", "musetalk-v1", "--format", "json")
+    done = lossaudit(*args, "--rival", "half=loss_lip + 0.5*loss_latents")
+    assert done.returncode == 0
+    named = [r["name"] for r in json.loads(done.stdout)["spec"]["rivals"]]
+    assert named == ["diagram", "unweighted", "half"]
+    assert lossaudit(*args, "--rival", "diagram=loss_lip").returncode == 2
+    same = lossaudit(*args, "--rival", "loss_latents + other")
+    assert same.returncode == 3  # a rival that cannot be evaluated is not refuted
