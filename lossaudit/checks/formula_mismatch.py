@@ -36,6 +36,7 @@ from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome, ViolatingRow
 from lossaudit.model.finding import Finding, Severity
+from lossaudit.numerics.formats import FORMATS
 
 MEANS_DRIFT = 10.0
 """Excess that undeclared means may reach; more is no rounding."""
@@ -61,14 +62,19 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
 
 
 def _hint(outcome: Outcome, evidence: LogEvidence) -> str:
-    """Means over micro-batches, accumulated in float32, drift by a few tolerances."""
+    """What would explain violations of this size, where nobody has said that it is not so."""
+    binding = evidence.binding
     worst = max(
         abs(v.residual) / v.tolerance if v.tolerance else math.inf for v in outcome.violations
     )
-    if evidence.binding.has_aggregate or worst > MEANS_DRIFT:
-        return ""
-    tag = evidence.binding.total
-    return f"; means over K micro-batches may drift so far: --aggregate `{tag}`=mean:K says so"
+    if worst <= MEANS_DRIFT and not binding.has_aggregate:
+        means = f"--aggregate `{binding.total}`=mean:K says so"
+        return f"; means over K micro-batches may drift so far: {means}"
+    coarse = FORMATS["bfloat16"].unit_roundoff / FORMATS[binding.dtype].unit_roundoff
+    common = 2 * outcome.declared.refuted >= outcome.declared.decided
+    if common and worst <= coarse and evidence.spec.dtype == "float32":
+        return "; a sum formed in bfloat16 would explain it: --dtype bfloat16 says so"
+    return ""
 
 
 def _fit(outcome: Outcome) -> str:

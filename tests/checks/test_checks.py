@@ -127,3 +127,16 @@ def test_one_wrong_row_is_found_at_its_line(change: Callable[[float], float]) ->
     assert found.steps == (77, 77)
     assert found.location is not None
     assert found.location.line == 78
+
+
+def test_means_of_half_precision_losses_are_told_how_to_say_so() -> None:
+    halves = [
+        (bf16(bf16(2 * bf16(A * k)) + bf16(B * k)), bf16(A * k), bf16(B * k)) for k in (1, 0.7, 0.4)
+    ]
+    loss, a, b = (float32(sum(parts) / 3) for parts in zip(*halves, strict=True))
+    found = findings(replace(TWIN, columns=logged(loss, a=a, b=b)))
+    assert [f.check for f in found] == ["formula-mismatch"]
+    assert "--dtype bfloat16 says so" in found[0].message
+    assert (
+        "bfloat16" not in findings(replace(TWIN, columns=logged(edited(RIGHT, 7, 1.0))))[0].message
+    )
