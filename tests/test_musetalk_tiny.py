@@ -53,6 +53,7 @@ def test_total_alone_is_inconclusive_and_says_what_to_do() -> None:
     assert result.verdict is Verdict.INCONCLUSIVE
     assert result.exit_code is ExitCode.INCONCLUSIVE
     assert "logs loss/step_loss only" in result.reason
+    assert (result.witnesses[0].rows, result.witnesses[0].decided) == (400, 0)
 
 
 def test_figure_run_certifies_the_figures_weights() -> None:

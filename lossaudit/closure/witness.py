@@ -27,6 +27,7 @@ def describe(
         reader=reader,
         sha256=sha256,
         records=evidence.table.records,
+        rows=len(evidence.table.columns[binding.total].values) if binding.total else 0,
         total_tag=binding.total or "",
         columns=dict(binding.tags),
         resolution={t: r.in_words() for t, r in binding.resolutions.items()},
