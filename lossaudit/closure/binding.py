@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from lossaudit.closure.aggregates import aggregate_of, conventional
+from lossaudit.closure.keys import STEP_TAGS
 from lossaudit.closure.rivals import Candidate, rivals_of, same_as
-from lossaudit.closure.rows import STEP_TAGS
 from lossaudit.model.table import Table
 from lossaudit.numerics.formats import FORMATS
 from lossaudit.numerics.resolution import Resolution, find_resolution, resolve_constants

@@ -14,7 +14,8 @@ from lossaudit.closure.aggregates import (
 )
 from lossaudit.closure.binding import Binding
 from lossaudit.closure.decide import Block
-from lossaudit.closure.rows import Keys, Rows
+from lossaudit.closure.keys import Keys
+from lossaudit.closure.rows import Rows
 from lossaudit.model.table import Bools, Floats
 from lossaudit.numerics.bounded import Arithmetic, Bounded
 from lossaudit.numerics.formats import FORMATS, gamma

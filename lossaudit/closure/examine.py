@@ -10,8 +10,9 @@ from lossaudit.closure.aggregates import may_hold, why_not_additive
 from lossaudit.closure.binding import Binding, bind, lookalikes
 from lossaudit.closure.blocks import prepare
 from lossaudit.closure.fold import Closure
+from lossaudit.closure.keys import Keys, find_keys
 from lossaudit.closure.outcome import Outcome
-from lossaudit.closure.rows import Keys, find_keys, join_rows
+from lossaudit.closure.rows import join_rows
 from lossaudit.model.finding import Location
 from lossaudit.model.table import Damage, Table, Unit
 from lossaudit.spec.schema import Spec
@@ -31,7 +32,7 @@ class LogEvidence:
         obstacle: why nothing could, one sentence; empty where it could.
         not_additive: why the formula need not hold between these aggregates, or empty.
         duplicates: totals whose step occurred before.
-        step_tags: columns that make the step's key. known_steps: False for mere row numbers.
+        known_steps: False where steps are mere row numbers.
     """
 
     spec: Spec
@@ -42,7 +43,6 @@ class LogEvidence:
     obstacle: str = ""
     not_additive: str = ""
     duplicates: int = 0
-    step_tags: tuple[str, ...] = ()
     known_steps: bool = True
 
     def locate(self, record: int) -> Location:
@@ -100,7 +100,6 @@ def examine(spec: Spec, table: Table, damage: Sequence[Damage] = ()) -> LogEvide
         fold.result(),
         duplicates=rows.duplicates,
         not_additive=not_additive or "",
-        step_tags=keys.tags,
         known_steps=keys.known,
     )
 

@@ -15,7 +15,9 @@ Source: Higham 2002, sections 3.1 to 3.3 (gamma notation) and 2.8 (underflow).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 
@@ -93,17 +95,13 @@ class Arithmetic:
     def add(self, addends: list[Bounded]) -> Bounded:
         """Sum of n addends in any order: n - 1 roundings; one without weight counts as 1*t."""
         if all(a.exact for a in addends):
-            return self.exactly(sum(a.value for a in addends))  # type: ignore[arg-type]
+            return self.exactly(_total(a.value for a in addends))
         eta = 0.5 * self.form.smallest_subnormal
-        with np.errstate(invalid="ignore", over="ignore"):
-            value = addends[0].value
-            for addend in addends[1:]:
-                value = value + addend.value
         return Bounded(
-            value,
-            sum(a.radius for a in addends),  # type: ignore[arg-type]
-            sum(a.magnitude for a in addends),  # type: ignore[arg-type]
-            sum(np.maximum(a.floor, eta) for a in addends),  # type: ignore[arg-type]
+            _total(a.value for a in addends),
+            _total(a.radius for a in addends),
+            _total(a.magnitude for a in addends),
+            _total(np.maximum(a.floor, eta) for a in addends),
             max(2, *(a.roundings for a in addends)) + len(addends) - 1,
         )
 
@@ -235,6 +233,12 @@ class Arithmetic:
             magnitude = np.abs(value) + np.where(np.isfinite(radius), radius, 0.0)
         floor = np.asarray(self.form.smallest_subnormal)
         return Bounded(value, radius, magnitude, floor, LIBRARY_ROUNDINGS)
+
+
+def _total(parts: Iterable[Floats]) -> Floats:
+    """The sum from left to right; infinities of both signs give NaN without a warning."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return reduce(np.add, parts)
 
 
 def _is_gated(weight: Bounded, term: Bounded) -> Bools:

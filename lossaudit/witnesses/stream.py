@@ -6,12 +6,11 @@ import hashlib
 import os
 import stat
 import sys
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from lossaudit.errors import InputError
 from lossaudit.model.table import Damage
@@ -56,14 +55,6 @@ class LogStream:
     def sha256(self) -> str:
         """SHA-256 of the stored bytes that have been read so far, as hexadecimal digits."""
         return self._hash.hexdigest()
-
-    def seekable(self) -> BinaryIO:
-        """The content as a file that can be sought; above 64 MiB it lies in a temporary file."""
-        spool = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=1 << 26))  # noqa: SIM115
-        for block in self.blocks():
-            spool.write(block)
-        spool.seek(0)
-        return spool
 
     def close(self) -> None:
         """Close the underlying file, unless it is standard input."""

@@ -9,7 +9,8 @@ from lossaudit.closure.binding import bind
 from lossaudit.closure.blocks import prepare
 from lossaudit.closure.examine import examine
 from lossaudit.closure.fold import Closure
-from lossaudit.closure.rows import find_keys, join_rows
+from lossaudit.closure.keys import find_keys
+from lossaudit.closure.rows import join_rows
 from lossaudit.closure.verdict import judge
 from lossaudit.model.finding import Verdict
 from lossaudit.model.table import Column, Floats, Storage, Table

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lossaudit.closure.rows import find_keys, join_rows
+from lossaudit.closure.keys import find_keys
+from lossaudit.closure.rows import join_rows
 from lossaudit.model.table import Column, Table
 
 

@@ -183,13 +183,6 @@ def test_the_hash_is_that_of_the_stored_bytes() -> None:
     assert stream.sha256() == hashlib.sha256(stored).hexdigest()
 
 
-def test_seekable_holds_the_content() -> None:
-    with LogStream("log", io.BytesIO(gzip.compress(CONTENT))).seekable() as file:
-        assert file.read() == CONTENT
-        file.seek(5)
-        assert file.read(4) == CONTENT[5:9]
-
-
 def test_open_log_reads_a_file(tmp_path: Path) -> None:
     path = tmp_path / "log.gz"
     path.write_bytes(gzip.compress(CONTENT))
