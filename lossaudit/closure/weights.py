@@ -210,7 +210,7 @@ def _solve(
     """min objective . x with low <= matrix x <= high and bounds; None if there is no x."""
     import highspy
 
-    solver = highspy.Highs()  # type: ignore[no-untyped-call]
+    solver = highspy._Highs()  # `Highs` prints a banner to standard output when it is made
     solver.setOptionValue("output_flag", False)
     program = highspy.HighsLp()
     program.num_col_, program.num_row_ = matrix.shape[1], matrix.shape[0]
