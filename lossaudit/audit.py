@@ -62,7 +62,7 @@ def check_logs(spec: Spec, logs: Sequence[str], options: AuditOptions | None = N
     options = options or AuditOptions()
     checks = chosen_checks(options)
     reads = [read_log(path, options.reader, options.read, options.progress) for path in logs]
-    evidence = [examine(spec, read.table, read.damage) for read in reads]
+    evidence = [examine(spec, read.log, read.damage) for read in reads]
     found = [f for e in evidence for c in checks.values() for f in _labelled(c, e)]
     return conclude(spec, reads, evidence, found, options)
 
@@ -77,7 +77,7 @@ def chosen_checks(options: AuditOptions) -> dict[str, Check]:
 
 
 def _labelled(check: Check, evidence: LogEvidence) -> list[Finding]:
-    return [replace(f, witness=evidence.table.source) for f in check.run(evidence)]
+    return [replace(f, witness=evidence.log.source) for f in check.run(evidence)]
 
 
 def conclude(
@@ -90,7 +90,7 @@ def conclude(
     """Combine verdicts, drop what was not asked for, choose the exit code."""
     judged = [judge(e) for e in evidence]
     verdict = combine([v for v, _ in judged])
-    reason = _reason(verdict, [(e.table.source, *j) for e, j in zip(evidence, judged, strict=True)])
+    reason = _reason(verdict, [(e.log.source, *j) for e, j in zip(evidence, judged, strict=True)])
     witnesses = tuple(
         describe(e, v, r, read.reader, read.sha256)
         for e, (v, r), read in zip(evidence, judged, reads, strict=True)

@@ -12,10 +12,11 @@ from lossaudit import registry
 from lossaudit.cli.lookups import manual
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import examine
+from lossaudit.model.log import Log
 from lossaudit.model.report import Report
 from lossaudit.model.table import Damage, Table
 from lossaudit.spec.load import load_spec
-from lossaudit.witnesses.log import empty_table, readers
+from lossaudit.witnesses.log import readers
 from lossaudit.witnesses.reader import ReadOptions
 from lossaudit.witnesses.stream import LogStream
 
@@ -76,7 +77,7 @@ def test_every_check_has_a_manual_page(name: str) -> None:
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_no_check_speaks_of_an_empty_log(name: str) -> None:
-    evidence = examine(load_spec("musetalk-v1"), empty_table("log"))
+    evidence = examine(load_spec("musetalk-v1"), Log("log"))
     assert list(CHECKS[name].run(evidence)) == []
 
 

@@ -35,15 +35,16 @@ from lossaudit.model.finding import Finding, Severity
 
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
-    if not evidence.duplicates:
+    outcome = evidence.outcome
+    if outcome is None or not outcome.duplicates:
         return
     policy = {
         "all": "each occurrence is a row of its own",
         "first": "the first occurrence counts",
         "last": "the last occurrence counts",
     }[evidence.spec.duplicates]
-    message = f"{evidence.duplicates:,} totals repeat an earlier step; {policy}"
-    yield Finding(CHECK.name, CHECK.severity, message, evidence={"duplicates": evidence.duplicates})
+    message = f"{outcome.duplicates:,} totals repeat an earlier step; {policy}"
+    yield Finding(CHECK.name, CHECK.severity, message, evidence={"duplicates": outcome.duplicates})
 
 
 CHECK = Check(

@@ -92,31 +92,48 @@ def _is_schedule(atom: Expr) -> bool:
     return bool(used) and used <= RESERVED
 
 
-def windows(total: Aggregate, step: Ints, known_steps: bool, step_is_epoch: bool) -> Floats:
+def windows(
+    total: Aggregate, step: Ints, known_steps: bool, step_is_epoch: bool, previous: int = -1
+) -> Floats:
     """How many steps each row's window holds, shape (N,); NaN where that is unknown.
 
     Where the count was not declared it is the distance to the row before; the first row's window
     is taken to start at step 0.
+
+    Args:
+        total: the total's aggregate.
+        step: of each row, shape (N,).
+        known_steps: False where steps are mere row numbers.
+        step_is_epoch: whether they count epochs.
+        previous: the step of the row before the first.
     """
     if total.count is not None:
         return np.full(len(step), float(total.count))
     if not known_steps or step_is_epoch or not len(step):
         return np.full(len(step), np.nan)
-    distance = np.diff(step, prepend=-1).astype(np.float64)
+    distance = np.diff(step, prepend=previous).astype(np.float64)
     return np.where((distance > 0) & (distance <= LONGEST_WINDOW), distance, np.nan)
 
 
-def accumulation_roundings(total: Aggregate, window: Floats, magnitude: Floats) -> Floats:
+def accumulation_roundings(
+    total: Aggregate, window: Floats, magnitude: Floats, largest: Floats
+) -> Floats:
     """Roundings that accumulating the window adds, shape (N,); NaN where the window is unknown.
 
     A mean or sum of W values adds W. An exponential average of decay A forgets slowly: an old
     rounding error still weighs A**k against a value that has shrunk by no more than A**k, so with
     M the largest magnitude logged so far it adds 3 (1 + ln(M / |y|)) / (1 - A).
+
+    Args:
+        total: the total's aggregate.
+        window: from `windows`, shape (N,).
+        magnitude: |total|, shape (N,).
+        largest: the largest of them so far, shape (N,).
     """
     if total.kind == "ema":
         assert total.decay is not None
         with np.errstate(divide="ignore", invalid="ignore"):
-            shrunk = np.log(np.maximum.accumulate(magnitude) / magnitude)
+            shrunk = np.log(largest / magnitude)
         return np.ceil(3 * (1 + shrunk) / (1 - total.decay))
     if total.kind in ("mean", "sum") and not total.wide:
         return window

@@ -11,10 +11,12 @@ from fnmatch import fnmatchcase
 from lossaudit.closure.aggregates import aggregate_of, conventional
 from lossaudit.closure.keys import STEP_TAGS
 from lossaudit.closure.rivals import Candidate, rivals_of, same_as
-from lossaudit.model.table import Table
+from lossaudit.model.log import Log
+from lossaudit.numerics.constants import resolve_constants
 from lossaudit.numerics.formats import FORMATS
-from lossaudit.numerics.resolution import Resolution, find_resolution, resolve_constants
+from lossaudit.numerics.resolution import Resolution, find_resolutions
 from lossaudit.spec.aggregate import Aggregate, parse_aggregate
+from lossaudit.spec.normal_form import Polynomial, normal_form
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import (
     RESERVED,
@@ -35,6 +37,7 @@ class Binding:
 
     Attributes:
         declared: the formula with families expanded and parameters replaced.
+        form: its monomials with their weights.
         rivals: what it must be told from.
         same_rivals: named rivals that are the declared formula itself.
         total: tag of the total, or None.
@@ -51,6 +54,7 @@ class Binding:
     """
 
     declared: Expr
+    form: Polynomial
     rivals: tuple[Candidate, ...]
     same_rivals: tuple[str, ...]
     total: str | None
@@ -66,9 +70,9 @@ class Binding:
     cautious_dtype: str
 
 
-def bind(spec: Spec, table: Table) -> Binding:
+def bind(spec: Spec, log: Log) -> Binding:
     """Find the columns that a spec speaks of; nothing is raised where they are not there."""
-    present = {tag for tag, column in table.columns.items() if len(column.values)}
+    present = {tag for tag, column in log.columns.items() if column.count}
     total = next((t for t in spec.total if t in present), None)
     parameters: dict[str, Expr] = {n: number(v) for n, v in spec.parameters.items()}
 
@@ -88,13 +92,14 @@ def bind(spec: Spec, table: Table) -> Binding:
         for n in sorted(names(declared) - RESERVED - set(tags))
     }
     bound = list(dict.fromkeys([total, *tags.values()] if total else tags.values()))
-    likely, cautious = (_resolutions(table, bound, c) for c in (False, True))
+    likely, cautious = _resolutions(log, bound)
     telling = [tag for tag, r in likely.items() if not (r.constant or r.few)]
-    aggregates, assumed = _aggregates(spec, table, total, tags)
+    aggregates, assumed = _aggregates(spec, log, total, tags)
     has_aggregate = bool(assumed) or aggregate_of("total", total or "", spec.aggregates) is not None
     empty = [f for f in families(spec.formula) if not _members(f, present, spec.total)]
     return Binding(
         declared,
+        normal_form(declared),
         tuple(rivals),
         same_as(declared, named),
         total,
@@ -172,19 +177,25 @@ def lookalikes(candidates: tuple[str, ...], present: set[str]) -> tuple[str, ...
     return tuple(dict.fromkeys(same or near))[:3]
 
 
-def _resolutions(table: Table, tags: list[str], cautious: bool) -> dict[str, Resolution]:
-    found = [find_resolution(table.columns[t], cautious) for t in tags]
-    return dict(zip(tags, resolve_constants(found, cautious), strict=True))
+def _resolutions(log: Log, tags: list[str]) -> tuple[dict[str, Resolution], dict[str, Resolution]]:
+    """How each column was likely written, and the widest way in which it may have been."""
+    readings = zip(*(find_resolutions(log.columns[t]) for t in tags), strict=True)
+    settled = [
+        dict(zip(tags, resolve_constants(found, cautious), strict=True))
+        for cautious, found in zip((False, True), readings, strict=False)
+    ]
+    likely, cautious = settled if settled else ({}, {})
+    return likely, cautious
 
 
 def _aggregates(
-    spec: Spec, table: Table, total: str | None, tags: Mapping[str, str]
+    spec: Spec, log: Log, total: str | None, tags: Mapping[str, str]
 ) -> tuple[dict[str, Aggregate], dict[str, str]]:
     """Each column's aggregate; one without takes the total's."""
     assumed: dict[str, str] = {}
     own = aggregate_of("total", total or "", spec.aggregates)
     if own is None and total is not None:
-        text = conventional(total, table.columns)
+        text = conventional(total, log.columns)
         if text:
             own, assumed[total] = parse_aggregate(text), text
     base = own or Aggregate()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,10 +22,12 @@ from lossaudit.numerics.formats import FORMATS, gamma
 from lossaudit.numerics.resolution import Resolution
 from lossaudit.spec.aggregate import Aggregate
 from lossaudit.spec.evaluate import evaluate
-from lossaudit.spec.normal_form import normal_form
 from lossaudit.spec.tree import RESERVED, Expr, Name, names
 
 SAMPLES_A_WINDOW = 17
+
+ACCUMULATED = frozenset({"mean", "sum", "ema", "rank-mean"})
+"""Aggregates of several steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +48,60 @@ class Prepared:
     assumption: str = ""
 
 
-def prepare(rows: Rows, binding: Binding, keys: Keys, dtype: str) -> Prepared:
-    """Turn logged values into intervals, and bar the rows on which the formula need not hold.
+@dataclass(slots=True)
+class Preparation:
+    """Turns rows, block after block in file order, into intervals, and bars those that say nothing.
 
     Args:
-        rows: aligned values by tag.
         binding: which tag is which name.
         keys: how steps were found.
         dtype: as declared; the resolution of values on a coarser grid is that grid's.
+        gap: steps between rows, where the total may be their mean for all that is said; else 0.
     """
-    assert binding.total is not None
-    total = rows.values[binding.total]
-    barred = _barred(rows, binding, keys)
-    window = _windows(rows, binding, keys)
-    magnitude = np.abs(np.where(np.isfinite(total), total, 0.0))
-    extra = accumulation_roundings(_accumulated(binding), window, magnitude)
-    if np.isnan(extra).any():
-        barred["the window of the mean is unknown"] = np.isnan(extra)
-    decidable = ~np.logical_or.reduce([*barred.values(), np.zeros(len(rows), bool)])
-    extra = np.where(np.isnan(extra), 0.0, extra)
-    likely = Arithmetic(binding.dtype, extra)
-    block = _block(rows, binding, binding.resolutions, likely, dtype, decidable)
-    assumptions = assume(rows, binding, keys)
-    if not assumptions:
-        return Prepared(block, barred)
-    gap = _gap(rows, binding, keys) * FORMATS["float32"].unit_roundoff
-    coarse = Arithmetic(binding.cautious_dtype)
-    coarse = replace(coarse, extra_roundings=extra + gap / coarse.form.unit_roundoff)
-    cautious = _block(rows, binding, binding.cautious, coarse, dtype, decidable)
-    return Prepared(block, barred, cautious, " or ".join(assumptions))
+
+    binding: Binding
+    keys: Keys
+    dtype: str
+    gap: int = 0
+    _largest: float = 0.0
+    _assumptions: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._assumptions = _assume(self.binding, self.gap)
+
+    def prepare(self, rows: Rows) -> Prepared:
+        """The next rows of the log."""
+        binding = self.binding
+        barred = _barred(rows, binding, self.keys)
+        extra = self._extra_roundings(rows)
+        if np.isnan(extra).any():
+            barred["the window of the mean is unknown"] = np.isnan(extra)
+            extra = np.where(np.isnan(extra), 0.0, extra)
+        decidable = np.ones(len(rows), bool)
+        for where in barred.values():
+            decidable &= ~where
+        likely = Arithmetic(binding.dtype, extra)
+        block = _block(rows, binding, binding.resolutions, likely, self.dtype, decidable)
+        if not self._assumptions:
+            return Prepared(block, barred)
+        gap = self.gap * FORMATS["float32"].unit_roundoff
+        coarse = Arithmetic(binding.cautious_dtype)
+        coarse = replace(coarse, extra_roundings=extra + gap / coarse.form.unit_roundoff)
+        cautious = _block(rows, binding, binding.cautious, coarse, self.dtype, decidable)
+        return Prepared(block, barred, cautious, " or ".join(self._assumptions))
+
+    def _extra_roundings(self, rows: Rows) -> Floats:
+        """What accumulating adds to each row's bound; shape () where it is the same for all."""
+        total = _accumulated(self.binding)
+        if total.kind not in ACCUMULATED:
+            return np.zeros(())
+        size = rows.values[self.binding.total or ""]
+        size = np.abs(np.where(np.isfinite(size), size, 0.0))
+        largest = np.maximum.accumulate(np.concatenate([[self._largest], size]))[1:]
+        self._largest = float(largest[-1]) if len(largest) else self._largest
+        window = _windows(rows, self.binding, self.keys)
+        extra = accumulation_roundings(total, window, size, largest)
+        return extra[0] if len(extra) and np.all(extra == extra[0]) else extra
 
 
 def _block(
@@ -100,7 +127,7 @@ def _block(
     return Block(total, half, columns, present, decidable, arithmetic)
 
 
-def assume(rows: Rows, binding: Binding, keys: Keys) -> list[str]:
+def _assume(binding: Binding, gap: int) -> list[str]:
     """What the digits do not exclude, each as the end of "closes only if ..."."""
     found = []
     if binding.cautious_dtype != binding.dtype:
@@ -110,22 +137,12 @@ def assume(rows: Rows, binding: Binding, keys: Keys) -> list[str]:
         wider = binding.cautious[tag]
         if (wider.decimals, wider.digits) != (resolution.decimals, resolution.digits):
             found.append(f"`{tag}` was rounded to {wider.in_words()} when it was written")
-    gap = _gap(rows, binding, keys)
     if gap:
         tag = binding.total or ""
         found.append(
             f"`{tag}` is a mean over steps, added up in float32 (--aggregate `{tag}`=mean:{gap})"
         )
     return found
-
-
-def _gap(rows: Rows, binding: Binding, keys: Keys) -> int:
-    """Steps between rows, where the total may be their mean for all that is said; else 0."""
-    if binding.has_aggregate or not keys.known or len(rows) < 2:
-        return 0
-    distance = np.diff(rows.step)
-    usual = int(np.median(distance))
-    return usual if usual > 1 else 0
 
 
 def _all(rows: Rows) -> Bools:
@@ -135,7 +152,7 @@ def _all(rows: Rows) -> Bools:
 def _windows(rows: Rows, binding: Binding, keys: Keys) -> Floats:
     aggregate = _accumulated(binding)
     by_epoch = any(tag.lower().endswith("epoch") for tag in keys.tags)
-    return windows(aggregate, rows.step, rows.known_steps, by_epoch)
+    return windows(aggregate, rows.step, rows.known_steps, by_epoch, rows.previous)
 
 
 def _accumulated(binding: Binding) -> Aggregate:
@@ -155,7 +172,7 @@ def _barred(rows: Rows, binding: Binding, keys: Keys) -> dict[str, Bools]:
         barred[
             "a repeated step cannot be paired: its columns occur a different number of times"
         ] = rows.ambiguous
-    if binding.aggregates["total"].kind in ("mean", "sum", "ema", "rank-mean"):
+    if binding.aggregates["total"].kind in ACCUMULATED:
         moving = ~_schedules_fixed(rows, binding, keys)
         if moving.any():
             barred["a scheduled weight changes inside the window"] = moving
@@ -167,7 +184,7 @@ def _schedules_fixed(rows: Rows, binding: Binding, keys: Keys) -> Bools:
     window = _windows(rows, binding, keys)
     window = np.where(np.isnan(window), 1.0, window)
     fixed = _all(rows)
-    for monomial, _ in normal_form(binding.declared).coefficients:
+    for monomial, _ in binding.form.coefficients:
         for atom, _ in monomial:
             if not isinstance(atom, Name) and names(atom) <= RESERVED and names(atom):
                 fixed &= schedule_is_fixed(_sampled(atom, rows, window))

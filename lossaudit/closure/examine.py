@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from lossaudit.closure.aggregates import may_hold, why_not_additive
 from lossaudit.closure.binding import Binding, bind, lookalikes
-from lossaudit.closure.blocks import prepare
+from lossaudit.closure.blocks import Preparation
 from lossaudit.closure.fold import Closure
 from lossaudit.closure.keys import Keys, find_keys
 from lossaudit.closure.outcome import Outcome
-from lossaudit.closure.rows import join_rows
+from lossaudit.closure.rows import Join
+from lossaudit.closure.spacing import Spacing, survey
 from lossaudit.model.finding import Location
-from lossaudit.model.table import Damage, Table, Unit
+from lossaudit.model.log import Log
+from lossaudit.model.table import Damage, Unit
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import RESERVED, names, ordered_names
 
@@ -25,29 +27,29 @@ class LogEvidence:
 
     Attributes:
         spec: the declaration.
-        table: the log.
+        log: the log.
         damage: what of it could not be read.
         binding: which column is what.
         outcome: of the fold, or None where nothing could be put to the test.
         obstacle: why nothing could, one sentence; empty where it could.
         not_additive: why the formula need not hold between these aggregates, or empty.
-        duplicates: totals whose step occurred before.
         known_steps: False where steps are mere row numbers.
+        spacing: how the totals' steps follow one another, or None.
     """
 
     spec: Spec
-    table: Table
+    log: Log
     damage: Sequence[Damage]
     binding: Binding
     outcome: Outcome | None = None
     obstacle: str = ""
     not_additive: str = ""
-    duplicates: int = 0
     known_steps: bool = True
+    spacing: Spacing | None = None
 
     def locate(self, record: int) -> Location:
         """Where a record stands in the file."""
-        return place(*self.table.locate(record), self.table.unit)
+        return place(*self.log.locate(record), self.log.unit)
 
 
 def place(source: str, position: int, unit: Unit) -> Location:
@@ -61,47 +63,53 @@ def place(source: str, position: int, unit: Unit) -> Location:
             return Location(source, row=position)
 
 
-def examine(spec: Spec, table: Table, damage: Sequence[Damage] = ()) -> LogEvidence:
+def examine(spec: Spec, log: Log, damage: Sequence[Damage] = ()) -> LogEvidence:
     """Put a spec to the test on a log.
 
     Args:
         spec: what the log is said to follow.
-        table: the whole log.
+        log: the whole log.
         damage: what of it could not be read.
 
     Returns:
         Evidence; nothing is raised where columns are missing or nothing can be decided.
     """
-    binding = bind(spec, table)
-    obstacle = _obstacle(spec, table, binding)
+    binding = bind(spec, log)
+    evidence = LogEvidence(spec, log, damage, binding)
+    obstacle = _obstacle(spec, log, binding)
     if obstacle:
-        return LogEvidence(spec, table, damage, binding, obstacle=obstacle)
+        return replace(evidence, obstacle=obstacle)
     assert binding.total is not None
     used = {n: binding.aggregates[n] for n in names(binding.declared) - RESERVED}
     total = binding.aggregates["total"]
-    not_additive = why_not_additive(binding.declared, total, used)
+    not_additive = why_not_additive(binding.declared, total, used) or ""
     if not_additive and not may_hold(total, used):
-        return LogEvidence(
-            spec, table, damage, binding, obstacle=not_additive, not_additive=not_additive
-        )
-    keys = find_keys(table, spec.step)
+        return replace(evidence, obstacle=not_additive, not_additive=not_additive)
+    keys = find_keys(log, spec.step)
     if "step" in names(binding.declared) and not keys.is_global:
-        obstacle = f"the formula uses `step`, but {_no_step(keys)}"
-        return LogEvidence(spec, table, damage, binding, obstacle=obstacle)
+        return replace(evidence, obstacle=f"the formula uses `step`, but {_no_step(keys)}")
     tags = list(dict.fromkeys(t for t in binding.tags.values() if t != binding.total))
-    rows = join_rows(table, binding.total, tags, keys, spec.duplicates)
-    fold = Closure(binding.declared, binding.rivals)
-    fold.update(rows, prepare(rows, binding, keys, spec.dtype))
-    return LogEvidence(
-        spec,
-        table,
-        damage,
-        binding,
-        fold.result(),
-        duplicates=rows.duplicates,
-        not_additive=not_additive or "",
+    join = Join(log, binding.total, tags, keys, spec.duplicates)
+    spacing = survey(join.steps()) if keys.known else None
+    return replace(
+        evidence,
+        outcome=_fold(join, binding, keys, spec.dtype, spacing),
+        not_additive=not_additive,
         known_steps=keys.known,
+        spacing=spacing,
     )
+
+
+def _fold(join: Join, binding: Binding, keys: Keys, dtype: str, spacing: Spacing | None) -> Outcome:
+    """Decide all rows."""
+    gap = 0  # steps between rows, where the total may be their mean for all that is said
+    if spacing is not None and not binding.has_aggregate and spacing.usual > 1:
+        gap = spacing.usual
+    fold = Closure(binding.declared, binding.rivals)
+    preparation = Preparation(binding, keys, dtype, gap)
+    for rows in join.rows():
+        fold.update(rows, preparation.prepare(rows))
+    return fold.result()
 
 
 def _no_step(keys: Keys) -> str:
@@ -114,15 +122,15 @@ def _no_step(keys: Keys) -> str:
 _READING = "--map total=TAG names another tag, --pattern how to read a line"
 
 
-def _obstacle(spec: Spec, table: Table, binding: Binding) -> str:
+def _obstacle(spec: Spec, log: Log, binding: Binding) -> str:
     """Why nothing can be put to the test at all; empty where something can."""
-    if not table.columns:
+    if not log.columns:
         return "no number was found in the log"
     if binding.total is None:
         if "total" in spec.unlogged:
             return f"the log has no total: {spec.unlogged['total']}"
-        looked = _listed(spec.total) + _similar(lookalikes(spec.total, set(table.columns)))
-        return f"no column holds the total: looked for {looked} among {_found(table)}; {_READING}"
+        looked = _listed(spec.total) + _similar(lookalikes(spec.total, set(log.columns)))
+        return f"no column holds the total: looked for {looked} among {_found(log)}; {_READING}"
     used = ordered_names(binding.declared)
     itself = [n for n, tag in binding.tags.items() if tag == binding.total]
     if itself:
@@ -140,7 +148,7 @@ def _obstacle(spec: Spec, table: Table, binding: Binding) -> str:
         hints = [f"`{n}`" + _similar(binding.missing[n]) for n in binding.missing]
         return "the log holds the total but not every term: no column for " + ", ".join(hints)
     if binding.empty_families:
-        return f"no tag matches `{binding.empty_families[0]}` among {_found(table)}"
+        return f"no tag matches `{binding.empty_families[0]}` among {_found(log)}"
     return ""
 
 
@@ -152,7 +160,7 @@ def _similar(tags: Sequence[str]) -> str:
     return f" (the log has {_listed(tags)})" if tags else ""
 
 
-def _found(table: Table, most: int = 8) -> str:
-    tags = sorted(table.columns)
+def _found(log: Log, most: int = 8) -> str:
+    tags = sorted(log.columns)
     more = f" and {len(tags) - most} more" if len(tags) > most else ""
     return _listed(tags[:most]) + more

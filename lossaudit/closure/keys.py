@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from lossaudit.model.log import Log
 from lossaudit.model.table import Floats, Ints, Table
 
 STEP_TAGS = (
@@ -25,60 +26,113 @@ STEP_TAGS = (
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The step of every record.
+    """The step of every record, a stretch of the log at a time.
 
     Attributes:
-        display: shape (R,), the step as shown and used by schedules; the record's number from 0
-            where the log has no step.
-        key: shape (R,), equal exactly where all key columns are equal.
-        epoch: shape (R,), NaN where unknown.
         tags: the columns that make the key; empty where the format has steps of its own or none.
         known: False where the log has no step at all.
-        is_global: whether `display` counts steps of the whole run, so that a schedule may use it:
-            not row numbers, not epochs, not an iteration that starts again in every epoch.
+        is_global: whether the step shown counts steps of the whole run, so that a schedule may use
+            it: not row numbers, not epochs, not an iteration that starts again in every epoch.
+        shown: the column that is shown as the step, where that is read stretch by stretch.
+        epoch: the column that tells the epoch, or None.
+        steps: shape (R,), the step shown for every record of the log, or None where it is read
+            stretch by stretch.
+        key: shape (R,), equal exactly where all key columns are equal; None where no two are.
     """
 
-    display: Ints
-    key: Ints
-    epoch: Floats
     tags: tuple[str, ...]
     known: bool
     is_global: bool = True
+    shown: str | None = None
+    epoch: str | None = None
+    steps: Ints | None = None
+    key: Ints | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that `steps_of` and `epochs_of` look at."""
+        return tuple(t for t in (self.shown, self.epoch) if t is not None)
+
+    def steps_of(self, first: int, table: Table) -> Ints:
+        """The step shown for each record of a stretch; the record's number where there is none."""
+        if self.steps is not None:
+            return self.steps[first : first + table.records]
+        if self.shown is not None:
+            return _integers(_spread(table, self.shown))
+        return np.arange(first, first + table.records)
+
+    def epochs_of(self, table: Table) -> Floats:
+        """The epoch of each record of a stretch, NaN where it is unknown."""
+        return _spread(table, self.epoch)
 
 
-def find_keys(table: Table, tags: Sequence[str] = ()) -> Keys:
+def find_keys(log: Log, tags: Sequence[str] = ()) -> Keys:
     """The step of every record: from the format, from the named columns, or from well-known ones.
 
     A column called `epoch` joins the key where steps repeat without it and no longer do with it
     (mmcv's `iter` starts again in every epoch).
     """
-    epoch = _spread(table, _named(table, ("epoch", "train/epoch")))
-    if table.steps is not None and not tags:
-        return Keys(table.steps, table.steps, epoch, (), True)
-    found = [t for t in (_named(table, (tag,)) for tag in (tags or STEP_TAGS)) if t]
+    epoch = _named(log, ("epoch", "train/epoch"))
+    if log.has_steps and not tags:
+        steps = _joined(table.steps for _, table in log.stretches(()))
+        return Keys((), True, True, None, epoch, steps, steps)
+    found = [t for t in (_named(log, (tag,)) for tag in (tags or STEP_TAGS)) if t]
     if not tags:
         found = found[:1]
     if not found:
-        numbers = np.arange(table.records)
-        return Keys(numbers, numbers, epoch, (), False, False)
-    columns = [_spread(table, t) for t in found]
-    if _stands_alone(table, found):
+        return Keys((), False, False, None, epoch)
+    if len(found) == 1 and _rises(log, found[0]):
+        return Keys(tuple(found), True, bool(tags) or _counts_run(found), found[0], epoch)
+    columns = [_over_all(log, t) for t in found]
+    if _stands_alone(log, found):
         columns = [_carried(c) for c in columns]
-    display = _integers(columns[-1] if tags else columns[0])
+    steps = _integers(columns[-1] if tags else columns[0])
     key = _codes(columns)
-    if not tags and not np.all(np.isnan(epoch)) and len(np.unique(key)) < table.records:
-        joint = _codes([epoch, *columns])
+    epochs = _over_all(log, epoch) if epoch and not tags else np.zeros(0)
+    if not np.all(np.isnan(epochs)) and len(np.unique(key)) < log.records:
+        joint = _codes([epochs, *columns])
         if len(np.unique(joint)) > len(np.unique(key)):
             key, found = joint, ["epoch", *found]
-    is_global = bool(tags) or (len(found) == 1 and not found[0].lower().endswith("epoch"))
-    return Keys(display, key, epoch, tuple(found), True, is_global)
+    is_global = bool(tags) or _counts_run(found)
+    return Keys(tuple(found), True, is_global, None, epoch, steps, key)
 
 
-def _named(table: Table, candidates: Sequence[str]) -> str | None:
-    """The first candidate among the table's tags: exactly, else without regard to case."""
-    lowered = {tag.lower(): tag for tag in reversed(list(table.columns))}
+def _counts_run(tags: Sequence[str]) -> bool:
+    """Whether a key counts the steps of the whole run."""
+    return len(tags) == 1 and not tags[0].lower().endswith("epoch")
+
+
+def _rises(log: Log, tag: str) -> bool:
+    """Whether every record has a step, each larger than the one before: then no key repeats."""
+    last = -np.inf
+    for _, table in log.stretches((tag,)):
+        column = table.columns.get(tag)
+        if not table.records:
+            continue
+        if column is None or len(column.values) != table.records:
+            return False
+        values = column.values
+        if not (values[0] > last and np.isfinite(values[-1]) and np.all(values[1:] > values[:-1])):
+            return False
+        last = float(values[-1])
+    return True
+
+
+def _joined(parts: Iterable[Ints | None]) -> Ints:
+    return np.concatenate([np.zeros(0, np.int64), *(p for p in parts if p is not None)])
+
+
+def _over_all(log: Log, tag: str | None) -> Floats:
+    """A column over all records of a log, NaN where a record has no value."""
+    parts = [_spread(table, tag) for _, table in log.stretches((tag,) if tag else ())]
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def _named(log: Log, candidates: Sequence[str]) -> str | None:
+    """The first candidate among the log's tags: exactly, else without regard to case."""
+    lowered = {tag.lower(): tag for tag in reversed(list(log.columns))}
     for name in candidates:
-        if name in table.columns:
+        if name in log.columns:
             return name
         if name.lower() in lowered:
             return lowered[name.lower()]
@@ -86,21 +140,28 @@ def _named(table: Table, candidates: Sequence[str]) -> str | None:
 
 
 def _spread(table: Table, tag: str | None) -> Floats:
-    """A column over all records, NaN where a record has no value."""
+    """A column over the records of a stretch, NaN where a record has no value."""
+    column = table.columns.get(tag) if tag is not None else None
+    if column is not None and len(column.values) == table.records:
+        return column.values
     spread = np.full(table.records, np.nan)
-    if tag is not None:
-        column = table.columns[tag]
+    if column is not None:
         spread[column.records] = column.values
     return spread
 
 
-def _stands_alone(table: Table, tags: Sequence[str]) -> bool:
+def _stands_alone(log: Log, tags: Sequence[str]) -> bool:
     """Whether the records that hold the step hold nothing else: it is said on a line of its own."""
-    others = np.zeros(table.records, bool)
-    for tag, column in table.columns.items():
-        if tag not in tags:
-            others[column.records] = True
-    return not any(others[table.columns[t].records].any() for t in tags) and bool(others.any())
+    any_others = False
+    for _, table in log.stretches():
+        others = np.zeros(table.records, bool)
+        for tag, column in table.columns.items():
+            if tag not in tags:
+                others[column.records] = True
+        if any(others[table.columns[t].records].any() for t in tags if t in table.columns):
+            return False
+        any_others = any_others or bool(others.any())
+    return any_others
 
 
 def _carried(spread: Floats) -> Floats:
@@ -111,6 +172,8 @@ def _carried(spread: Floats) -> Floats:
 
 def _integers(values: Floats) -> Ints:
     """Steps as integers; -1 where a record has none."""
+    if len(values) and values.min() > -(2.0**62) and values.max() < 2.0**62:  # False beside a NaN
+        return values.astype(np.int64)
     usable = np.isfinite(values) & (np.abs(values) < 2.0**62)
     return np.where(usable, values, -1).astype(np.int64)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lossaudit.closure.rivals import Candidate
+from lossaudit.closure.weight_fold import Stretch
 from lossaudit.closure.weights import WeightBox
 from lossaudit.model.result import Share
 
@@ -29,7 +30,7 @@ class Tally:
 
     Attributes:
         decided, refuted, nonfinite: numbers of rows.
-        sharp: decided rows whose tolerance is below a quarter of their total.
+        sharp: 1 if some decided row's tolerance is below a quarter of its total, else 0.
         first_refuted, last_refuted: steps, or None.
     """
 
@@ -55,7 +56,7 @@ class Tally:
             self.decided + later.decided,
             self.refuted + later.refuted,
             self.nonfinite + later.nonfinite,
-            self.sharp + later.sharp,
+            max(self.sharp, later.sharp),
             first,
             last,
         )
@@ -74,6 +75,8 @@ class Outcome:
         stretch: steps of the first and last row of the certified stretch, or None.
         correlated: pairs of terms that move together so closely that single weights cannot be told.
         shares: per weighted term. series: thinned columns for plots.
+        stretches: of rows that some weights satisfy, in file order; one where all rows agree.
+        duplicates: totals whose step occurred before.
     """
 
     rows: int
@@ -90,6 +93,8 @@ class Outcome:
     correlated: tuple[tuple[str, str, float], ...]
     shares: Mapping[str, Share]
     series: Mapping[str, list[float]]
+    stretches: tuple[Stretch, ...] = ()
+    duplicates: int = 0
 
     def fitting(self) -> tuple[Candidate, ...]:
         """Rivals that every decided row allows, where some row refutes the declared formula."""

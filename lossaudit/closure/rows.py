@@ -1,4 +1,4 @@
-"""Table -> rows: the total and the terms of one step side by side, aligned arrays.
+"""Log -> rows: the total and the terms of one step side by side, aligned arrays, block by block.
 
 Where a file keeps them in one record, the record is the row. Where each tag has records of its own
 (event files), the k-th total of a step meets the k-th value of each term at that step; a step at
@@ -7,13 +7,18 @@ which their counts differ cannot be paired and stays undecided.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lossaudit.closure.keys import Keys
+from lossaudit.closure.pairing import occurrences, pair, within_files
+from lossaudit.model.log import Log
 from lossaudit.model.table import Bools, Column, Floats, Ints, Table
+
+BLOCK = 1 << 14
+"""Rows that are worked on at a time: their columns stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +27,14 @@ class Rows:
 
     Attributes:
         step: shape (N,), as displayed; epoch: NaN where unknown.
-        records: shape (N,), the table's record that holds the total.
+        records: shape (N,), the log's record that holds the total.
         values: by tag (the total's too), shape (N,); NaN where missing.
         present: by tag, shape (N,).
         ambiguous: shape (N,), True where a repeated step could not be paired.
+        known_steps: False where steps are mere row numbers.
+        previous: the step of the row before the first of these; -1 at the start of the log.
         orphans: number of records that hold every term and no total.
         duplicates: number of totals whose step occurred before.
-        known_steps: False where steps are mere row numbers.
     """
 
     step: Ints
@@ -37,118 +43,186 @@ class Rows:
     values: Mapping[str, Floats]
     present: Mapping[str, Bools]
     ambiguous: Bools
-    orphans: int
-    duplicates: int
     known_steps: bool
+    previous: int = -1
+    orphans: int = 0
+    duplicates: int = 0
 
     def __len__(self) -> int:
         return len(self.step)
 
+    def part(self, chosen: Bools | slice) -> Rows:
+        """Some of the rows; counts are not divided."""
+        return replace(
+            self,
+            step=self.step[chosen],
+            epoch=self.epoch[chosen],
+            records=self.records[chosen],
+            values={t: v[chosen] for t, v in self.values.items()},
+            present={t: p[chosen] for t, p in self.present.items()},
+            ambiguous=self.ambiguous[chosen],
+        )
 
-def join_rows(
-    table: Table, total: str, terms: Sequence[str], keys: Keys, duplicates: str = "all"
-) -> Rows:
-    """Pair each logged total with the terms of its step.
 
-    Args:
-        table: the log.
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Pairs each logged total with the terms of its step; its rows can be had again and again.
+
+    Attributes:
+        log: the log.
         total: tag of the total.
         terms: tags of the terms and logged weights.
         keys: the step of every record.
         duplicates: "all" keeps each occurrence of a repeated step as a row of its own; "first" or
             "last" keeps only that one.
-
-    Returns:
-        One row per logged total that the policy keeps, in file order.
     """
-    anchor = table.columns[total]
-    same_record = [t for t in terms if np.isin(table.columns[t].records, anchor.records).any()]
-    values, present = {total: anchor.values}, {total: np.ones(len(anchor.values), bool)}
-    ambiguous = np.zeros(len(anchor.values), bool)
-    for tag in terms:
-        if tag in same_record:
-            values[tag], present[tag] = _by_record(table.columns[tag], anchor.records)
-        else:
-            key = _within_files(table, table.columns[tag], anchor, keys.key)
-            values[tag], present[tag], unclear = _by_key(table.columns[tag], anchor, key)
+
+    log: Log
+    total: str
+    terms: Sequence[str]
+    keys: Keys
+    duplicates: str = "all"
+
+    def rows(self) -> Iterator[Rows]:
+        """One row per logged total that the policy keeps, in file order, in blocks.
+
+        A block may be empty where only its `orphans` or `duplicates` say something.
+        """
+        previous = -1
+        for stretch in self._stretches():
+            for start in range(0, max(len(stretch), 1), BLOCK):
+                rows = (
+                    stretch.part(slice(start, start + BLOCK)) if len(stretch) > BLOCK else stretch
+                )
+                if start:
+                    rows = replace(rows, orphans=0, duplicates=0)
+                yield replace(rows, previous=previous)
+                previous = int(rows.step[-1]) if len(rows) else previous
+
+    def steps(self) -> Iterator[Ints]:
+        """The steps of all totals, whatever the policy, a stretch at a time."""
+        for first, table in self.log.stretches((self.total, *self.keys.columns)):
+            if self.total in table.columns:
+                yield self.keys.steps_of(first, table)[table.columns[self.total].records]
+
+    def _stretches(self) -> Iterator[Rows]:
+        wanted = dict.fromkeys((self.total, *self.terms, *self.keys.columns))
+        apart = [t for t in self.terms if not _share_records(self.log, self.total, t)]
+        keep, repeated = self._policy()
+        if apart:
+            yield self._by_key(apart, list(wanted), keep, repeated)
+            return
+        at = 0
+        for first, table in self.log.stretches(wanted):
+            rows = self._by_record(first, table)
+            if repeated is not None:
+                part = slice(at, at + len(rows))
+                at += len(rows)
+                rows = replace(rows, duplicates=int(np.sum(repeated[part])))
+                rows = rows if keep is None else rows.part(keep[part])
+            yield rows
+
+    def _by_record(self, first: int, table: Table) -> Rows:
+        """A stretch whose records are its rows."""
+        records = np.zeros(0, np.int64)
+        if self.total in table.columns:
+            records = table.columns[self.total].records
+        values, present = {}, {}
+        for tag in (self.total, *self.terms):
+            values[tag], present[tag] = _in_records(table.columns.get(tag), records)
+        return Rows(
+            _at(self.keys.steps_of(first, table), records),
+            _at(self.keys.epochs_of(table), records),
+            records + first,
+            values,
+            present,
+            np.zeros(len(records), bool),
+            self.keys.known,
+            orphans=_orphans(table, self.total, self.terms),
+        )
+
+    def _by_key(
+        self,
+        apart: Sequence[str],
+        wanted: Collection[str],
+        keep: Bools | None,
+        repeated: Bools | None,
+    ) -> Rows:
+        """All rows at once, some of whose terms have records of their own."""
+        table = self.log.whole(wanted)
+        rows = self._by_record(0, table)
+        anchor, values, present = table.columns[self.total], dict(rows.values), dict(rows.present)
+        ambiguous = np.zeros(len(rows), bool)
+        key = self.keys.key if self.keys.key is not None else np.arange(self.log.records)
+        for tag in apart:
+            own = within_files(self.log.parts, table.columns[tag], anchor, key)
+            values[tag], present[tag], unclear = pair(table.columns[tag], anchor, own)
             ambiguous |= unclear
-    key = keys.key[anchor.records]
-    repeated, keep = _occurrences(key), np.ones(len(key), bool)
-    if duplicates == "first":
-        keep = repeated == 0
-    elif duplicates == "last":
-        keep = _occurrences(key[::-1])[::-1] == 0
-    return Rows(
-        keys.display[anchor.records][keep],
-        keys.epoch[anchor.records][keep],
-        anchor.records[keep],
-        {t: v[keep] for t, v in values.items()},
-        {t: p[keep] for t, p in present.items()},
-        ambiguous[keep],
-        _orphans(table, total, terms) if len(same_record) == len(terms) else 0,
-        int(np.sum(repeated > 0)) if keys.known else 0,
-        keys.known,
-    )
+        count = int(np.sum(repeated)) if repeated is not None else 0
+        rows = replace(
+            rows, values=values, present=present, ambiguous=ambiguous, orphans=0, duplicates=count
+        )
+        return rows if keep is None else rows.part(keep)
+
+    def _policy(self) -> tuple[Bools | None, Bools | None]:
+        """Over all totals: which are kept (None: all), and which repeat a step (None: none)."""
+        if self.keys.key is None or not self.keys.known:
+            return None, None
+        records = np.concatenate(
+            [
+                first + table.columns[self.total].records
+                for first, table in self.log.stretches((self.total,))
+                if self.total in table.columns
+            ]
+        )
+        key = self.keys.key[records]
+        repeated = occurrences(key) > 0
+        if self.duplicates == "first":
+            return ~repeated, repeated
+        if self.duplicates == "last":
+            return occurrences(key[::-1])[::-1] == 0, repeated
+        return None, repeated
+
+
+def _share_records(log: Log, total: str, tag: str) -> bool:
+    """Whether some record holds both."""
+    for _, table in log.stretches((total, tag)):
+        ours, theirs = table.columns.get(total), table.columns.get(tag)
+        if ours is None or theirs is None:
+            continue
+        if ours.records is theirs.records or np.isin(ours.records, theirs.records).any():
+            return True
+    return False
+
+
+def _at(values: np.ndarray, records: Ints) -> np.ndarray:
+    return values if len(values) == len(records) else values[records]
 
 
 def _orphans(table: Table, total: str, terms: Sequence[str]) -> int:
     """Records with every term and no total: a total that could not be read, or was left out."""
-    if not terms:
+    distinct = set(terms)
+    held = [table.columns[t].records for t in distinct if t in table.columns]
+    totals = table.columns.get(total)
+    if not distinct or len(held) < len(distinct):
         return 0
-    held = np.zeros(table.records, np.int64)
-    for tag in set(terms):
-        held[table.columns[tag].records] += 1
-    held[table.columns[total].records] = 0
-    return int(np.sum(held == len(set(terms))))
+    if totals is not None and len(totals.records) == table.records:
+        return 0
+    counted = np.zeros(table.records, np.int64)
+    for records in held:
+        counted[records] += 1
+    if totals is not None:
+        counted[totals.records] = 0
+    return int(np.sum(counted == len(distinct)))
 
 
-def _by_record(column: Column, records: Ints) -> tuple[Floats, Bools]:
+def _in_records(column: Column | None, records: Ints) -> tuple[Floats, Bools]:
     """The column's value in each of `records`, and whether it has one."""
+    if column is None or not len(column.records):
+        return np.full(len(records), np.nan), np.zeros(len(records), bool)
+    if column.records is records:
+        return column.values, np.ones(len(records), bool)
     place = np.searchsorted(column.records, records)
-    place = np.minimum(place, max(len(column.records) - 1, 0))
+    place = np.minimum(place, len(column.records) - 1)
     present = column.records[place] == records
     return np.where(present, column.values[place], np.nan), present
-
-
-def _within_files(table: Table, column: Column, anchor: Column, key: Ints) -> Ints:
-    """Keys that keep the files of a folder apart, unless the term is never where the total is."""
-    if len(table.parts) < 2:
-        return key
-    starts = np.array([first for first, _ in table.parts])
-    file = np.searchsorted(starts, np.arange(len(key)), side="right")
-    if not set(file[column.records].tolist()) & set(file[anchor.records].tolist()):
-        return key
-    _, inverse = np.unique(key, return_inverse=True)
-    return np.asarray(inverse * (len(starts) + 1) + file)
-
-
-def _by_key(column: Column, anchor: Column, key: Ints) -> tuple[Floats, Bools, Bools]:
-    """Pair the k-th value at a step with the k-th total at it; unequal counts are ambiguous."""
-    theirs, ours = key[column.records], key[anchor.records]
-    if np.array_equal(theirs, ours):
-        return column.values, np.ones(len(ours), bool), np.zeros(len(ours), bool)
-    _, code = np.unique(np.concatenate([theirs, ours]), return_inverse=True)
-    their_code, our_code = code[: len(theirs)], code[len(theirs) :]
-    their_counts, our_counts = np.bincount(their_code, minlength=len(code)), np.bincount(our_code)
-    most = int(max(their_counts.max(), our_counts.max()))
-    their_pair = their_code * most + _occurrences(their_code)
-    our_pair = our_code * most + _occurrences(our_code)
-    order = np.argsort(their_pair)
-    place = np.minimum(np.searchsorted(their_pair[order], our_pair), len(order) - 1)
-    place = order[place]
-    present = their_pair[place] == our_pair
-    ambiguous = (their_counts[our_code] != our_counts[our_code]) & (their_counts[our_code] > 0)
-    return np.where(present, column.values[place], np.nan), present, ambiguous
-
-
-def _occurrences(key: Ints) -> Ints:
-    """For each entry, how many equal entries stand before it."""
-    order = np.argsort(key, kind="stable")
-    ordered = key[order]
-    starts = (
-        np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(key) else key
-    )
-    counts = np.arange(len(key)) - np.repeat(starts, np.diff([*starts, len(key)]))
-    result = np.empty(len(key), dtype=np.int64)
-    result[order] = counts
-    return result

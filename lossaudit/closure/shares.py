@@ -20,17 +20,19 @@ class ShareHistograms:
     sums: dict[str, float] = field(default_factory=dict)
 
     def update(self, labels: list[str], weighted: Floats) -> None:
-        """Count rows; `weighted` is of shape (N, terms). Rows of nothing but zeros say nothing."""
+        """Count rows; `weighted` is of shape (terms, N). Rows of nothing but zeros say nothing."""
         sizes = np.abs(weighted)
-        whole = sizes.sum(axis=1)
+        whole = sizes.sum(axis=0)
         kept = whole > 0
-        if not kept.any():
+        if not kept.all():
+            sizes, whole = sizes[:, kept], whole[kept]
+        if not len(whole):
             return
-        shares = sizes[kept] / whole[kept, None]
-        bins = np.minimum((shares * BINS).astype(np.int64), BINS - 1)
-        for i, label in enumerate(labels):
-            counts = np.bincount(bins[:, i], minlength=BINS).astype(np.float64)
-            self._add(label, counts, float(shares[:, i].sum()))
+        for label, size in zip(labels, sizes, strict=True):
+            shares = size / whole
+            bins = np.minimum((shares * BINS).astype(np.int64), BINS - 1)
+            counts = np.bincount(bins, minlength=BINS).astype(np.float64)
+            self._add(label, counts, float(shares.sum()))
 
     def merge(self, later: ShareHistograms) -> None:
         """Add the counts of further rows."""

@@ -20,14 +20,14 @@ def describe(
     binding, outcome = evidence.binding, evidence.outcome
     base = Witness(
         "log",
-        evidence.table.source,
+        evidence.log.source,
         verdict,
         reason,
         render(binding.declared),
         reader=reader,
         sha256=sha256,
-        records=evidence.table.records,
-        rows=len(evidence.table.columns[binding.total].values) if binding.total else 0,
+        records=evidence.log.records,
+        rows=evidence.log.columns[binding.total].count if binding.total else 0,
         total_tag=binding.total or "",
         columns=dict(binding.tags),
         resolution={t: r.in_words() for t, r in binding.resolutions.items()},

@@ -1,12 +1,12 @@
-"""A log as columns: what a reader gives, and all that later stages see of a file.
+"""A stretch of a log as columns: what a reader gives. `model/log.py` joins them into a log.
 
 There is no object per number. A `Column` holds the values of one tag; a `Table` holds the columns
-of one file (or of a stretch of it) and says where each of its records lies in that file.
+of one stretch of a file and says where each of its records lies in that file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +43,14 @@ class Column:
     storage: Storage = "text"
     decimals: tuple[int, int] | None = None
 
+    def blocks(self) -> Iterator[Floats]:
+        """All values, in one block; a whole log's column has one for each stretch."""
+        yield self.values
+
+    def has_finite(self) -> bool:
+        """Whether any value is a finite number."""
+        return bool(np.isfinite(self.values).any())
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -55,7 +63,6 @@ class Table:
         unit: what `positions` count.
         steps: shape (R,), the step that the format itself gives each record (event files), or
             None where a step is a column like any other.
-        parts: (first record, source) of each file, where the table joins several.
     """
 
     source: str
@@ -63,20 +70,11 @@ class Table:
     positions: Ints
     unit: Unit = "line"
     steps: Ints | None = None
-    parts: tuple[tuple[int, str], ...] = ()
 
     @property
     def records(self) -> int:
         """How many records the table holds."""
         return len(self.positions)
-
-    def locate(self, record: int) -> tuple[str, int]:
-        """(file, position in it) of a record."""
-        source = self.source
-        for first, name in self.parts:
-            if first <= record:
-                source = name
-        return source, int(self.positions[record])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +117,22 @@ def concatenate(tables: Sequence[Table]) -> Table:
             (t.columns[tag], o) for t, o in zip(tables, offsets, strict=False) if tag in t.columns
         ]
         shown = [p.decimals for p, _ in parts if p.decimals is not None]
-        unseen = [p for p, _ in parts if p.decimals is None and np.isfinite(p.values).any()]
+        unseen = [p for p, _ in parts if p.decimals is None and p.has_finite()]
         columns[tag] = Column(
             tag,
             np.concatenate([p.values for p, _ in parts]),
             np.concatenate([p.records + o for p, o in parts]),
-            _coarsest([p.storage for p, _ in parts]),
+            coarsest([p.storage for p, _ in parts]),
             (min(d[0] for d in shown), max(d[1] for d in shown)) if shown and not unseen else None,
         )
     steps = None
     if first.steps is not None:
         steps = np.concatenate([t.steps for t in tables if t.steps is not None])
-    starts = [(int(o), t.source) for t, o in zip(tables, offsets, strict=False)]
-    files = tuple(s for i, s in enumerate(starts) if i == 0 or s[1] != starts[i - 1][1])
     positions = np.concatenate([t.positions for t in tables])
-    return Table(first.source, columns, positions, first.unit, steps, files)
+    return Table(first.source, columns, positions, first.unit, steps)
 
 
-def _coarsest(storages: Sequence[Storage]) -> Storage:
+def coarsest(storages: Sequence[Storage]) -> Storage:
+    """The storage that loses most, of those that a column has had."""
     order: tuple[Storage, ...] = ("bfloat16", "float16", "float32", "float64", "text")
     return min(storages, key=order.index)

@@ -10,15 +10,26 @@ from lossaudit.numerics.formats import FloatFormat
 MOST_DIGITS = 15
 """Any decimal of up to 15 digits survives a trip through float64, so it can be recognised there."""
 
+_GLANCE = 256
+"""Values looked at first: full-precision numbers show there that no number of digits will do."""
 
-def fewest_decimals(values: Floats) -> int | None:
-    """The least d such that every value is a decimal with d digits after the point, up to 15."""
-    pending = values
-    for decimals in range(MOST_DIGITS + 1):
-        pending = pending[~_has_decimals(pending, decimals)]
+
+def fewest_decimals(values: Floats, at_least: int = 0) -> int | None:
+    """The least d >= `at_least` such that every value is a decimal of d digits after the point.
+
+    Returns:
+        None where no d up to 15 will do.
+    """
+    if len(values) > _GLANCE and fewest_decimals(values[:_GLANCE]) is None:
+        return None
+    pending = values[~_has_decimals(values, at_least)]
+    for decimals in range(MOST_DIGITS + 1):  # from 0: large numbers have too many digits beyond
         if not len(pending):
-            return decimals
-    return None
+            break
+        fits = _has_decimals(pending, decimals)
+        if fits.any():
+            at_least, pending = max(at_least, decimals), pending[~fits]
+    return None if len(pending) else at_least
 
 
 def _has_decimals(values: Floats, decimals: int) -> Bools:
@@ -29,14 +40,27 @@ def _has_decimals(values: Floats, decimals: int) -> Bools:
     return np.asarray((np.abs(scaled) < 2.0**53) & (scaled / power == values))
 
 
-def fewest_digits(values: Floats) -> int | None:
-    """The least s such that every value is a decimal of s significant digits, up to 15."""
+def fewest_digits(values: Floats, at_least: int = 1) -> int | None:
+    """The least s >= `at_least` such that every value is a decimal of s significant digits.
+
+    Returns:
+        None where no s up to 15 will do.
+    """
     pending = values[values != 0]
-    for digits in range(1, MOST_DIGITS + 1):
+    if len(pending) > _GLANCE and fewest_digits(pending[:_GLANCE]) is None:
+        return None
+    for digits in range(at_least, MOST_DIGITS + 1):
         pending = pending[~_has_digits(pending, digits)]
         if not len(pending):
             return digits
     return None
+
+
+def most_digits(largest: float, decimals: int | None) -> int:
+    """The most significant digits that a decimal of so many places has, up to a size."""
+    if decimals is None or largest == 0:
+        return 0 if largest == 0 else MOST_DIGITS + 1
+    return int(_decade(np.array([largest]))[0]) + 1 + decimals
 
 
 def is_tqdm(values: Floats) -> bool:
@@ -77,12 +101,10 @@ def digit_spacing(values: Floats, digits: int) -> Floats:
     return np.where(safe == 0, 0.0, 10.0 ** (_decade(safe) - digits + 1))
 
 
-def decimals_before_storage(distinct: Floats, storage: FloatFormat) -> int | None:
-    """The least d such that every value is a decimal of d digits, rounded to the storage."""
-    if not len(distinct):
-        return None
-    pending = distinct
-    for decimals in range(MOST_DIGITS + 1):
+def decimals_before_storage(values: Floats, storage: FloatFormat, at_least: int = 0) -> int | None:
+    """The least d >= `at_least` such that every value is a decimal of d digits, then stored."""
+    pending = values
+    for decimals in range(at_least, MOST_DIGITS + 1):
         power = 10.0**decimals
         with np.errstate(over="ignore"):
             pending = pending[storage.nearest(np.rint(pending * power) / power) != pending]
@@ -91,15 +113,15 @@ def decimals_before_storage(distinct: Floats, storage: FloatFormat) -> int | Non
     return None
 
 
-def digits_before_storage(distinct: Floats, storage: FloatFormat) -> int | None:
-    """The least s <= 6 such that every value is a decimal of s digits, rounded to the storage."""
-    pending = distinct
-    for digits in range(1, 7):
+def digits_before_storage(values: Floats, storage: FloatFormat, at_least: int = 1) -> int | None:
+    """The least s such that every value is a decimal of s <= 6 digits, then stored."""
+    pending = values[values != 0]
+    for digits in range(at_least, 7):
         spacing = digit_spacing(pending, digits)
         with np.errstate(over="ignore", invalid="ignore"):
             pending = pending[storage.nearest(_round_to(pending, spacing)) != pending]
         if not len(pending):
-            return digits if len(distinct) else None
+            return digits
     return None
 
 
@@ -111,17 +133,21 @@ def _round_to(values: Floats, spacing: Floats) -> Floats:
     )
 
 
-def is_shortest_float32(distinct: Floats, digits: int | None) -> bool:
+def is_shortest_float32(sample: Floats, digits: int | None) -> bool:
     """Whether values may be float32 numbers printed with the fewest digits that identify them."""
     if digits is None or not 6 < digits <= 9:
         return False
-    sample = distinct[:: max(1, len(distinct) // 500)]
+    sample = sample[:: max(1, len(sample) // 500)]
     with np.errstate(over="ignore"):
         return all(float(str(np.float32(v))) == v for v in sample)
 
 
-def is_redundant(distinct: Floats, decimals: int, digits: int | None) -> bool:
-    """Whether significant digits are finer than the decimals at every value, so add nothing."""
+def is_redundant(largest: float, decimals: int, digits: int | None) -> bool:
+    """Whether significant digits are finer than the decimals at every value, so add nothing.
+
+    Args:
+        largest: of the values' sizes; where digits are finer at it they are finer everywhere.
+    """
     if digits is None:
         return False
-    return bool(np.all(digit_spacing(distinct, digits) * 10.0**decimals <= 1 + 1e-9))
+    return bool(digit_spacing(np.array([largest]), digits)[0] * 10.0**decimals <= 1 + 1e-9)

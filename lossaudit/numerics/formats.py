@@ -41,14 +41,18 @@ class FloatFormat:
 
     def ulp(self, values: Floats) -> Floats:
         """Spacing of the format's numbers at |values|, shape as given; NaN stays NaN."""
-        _, exponent = np.frexp(np.abs(values))
-        lowest = np.maximum(exponent.astype(np.int64) - 1, self.smallest_exponent)
-        spacing = np.ldexp(1.0, (lowest - self.significand_bits + 1).astype(np.int32))
-        spacing = np.where(values == 0, self.smallest_subnormal, spacing)
-        return np.where(np.isfinite(values), spacing, np.nan)
+        spacing = _binade(values)
+        np.maximum(spacing, 2.0**self.smallest_exponent, out=spacing)
+        spacing *= 2.0 ** (1 - self.significand_bits)
+        if not np.isfinite(spacing).all():
+            spacing = np.where(np.isfinite(spacing), spacing, np.nan)
+        return spacing
 
     def nearest(self, values: Floats) -> Floats:
         """`values` rounded to nearest even in this format, as float64; overflow gives infinity."""
+        if self.name in _HARDWARE:
+            with np.errstate(over="ignore", invalid="ignore"):
+                return np.asarray(values).astype(_HARDWARE[self.name]).astype(np.float64)
         spacing = self.ulp(values)
         with np.errstate(invalid="ignore", over="ignore"):
             rounded = np.rint(values / spacing) * spacing
@@ -58,6 +62,17 @@ class FloatFormat:
     def holds(self, values: Floats) -> Bools:
         """Whether each value is exactly a number of this format; NaN and infinities are."""
         return np.asarray((self.nearest(values) == values) | ~np.isfinite(values))
+
+
+_HARDWARE = {"float16": np.float16, "float32": np.float32}
+"""Formats to which NumPy itself rounds correctly, and faster."""
+
+_EXPONENT = np.uint64(0x7FF << 52)
+
+
+def _binade(values: Floats) -> Floats:
+    """The power of two at or below |values|: 0 below 2**-1022, infinity for NaN and infinity."""
+    return np.asarray((np.asarray(values, np.float64).view(np.uint64) & _EXPONENT).view(np.float64))
 
 
 FORMATS = {

@@ -14,24 +14,31 @@ fail. What lies between is not decided.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lossaudit.model.table import Column, Floats
+from lossaudit.model.table import Floats
 from lossaudit.numerics.digits import (
     MOST_DIGITS,
-    decimals_before_storage,
     digit_spacing,
-    digits_before_storage,
-    fewest_decimals,
-    fewest_digits,
     is_redundant,
     is_shortest_float32,
     is_tqdm,
 )
 from lossaudit.numerics.formats import FORMATS, FloatFormat
+from lossaudit.numerics.sample import (
+    Sample,
+    Written,
+    decimals_of,
+    digits_of,
+    finite_blocks,
+    grids_that_hold,
+    narrow_decimals_of,
+    narrow_digits_of,
+    take_sample,
+)
 
 CHANCE = math.log(1e-6)
 """A coarse grid is believed only where values would lie on it by chance less often than this."""
@@ -78,14 +85,17 @@ class Resolution:
     fixed: bool = False
 
     def half_width(self, values: Floats, dtype: str) -> Floats:
-        """Half the width of the interval that each value stands for, shape (N,).
+        """Half the width of the interval that each value stands for.
 
         Args:
-            values: logged values; NaN and infinities give 0.
+            values: logged values, shape (N,).
             dtype: of the sum in training. Values on a grid at least as fine were not narrowed when
                 they were written, so only their printed digits count.
+
+        Returns:
+            Shape (N,), 0 for NaN and infinities; shape () where all are the same.
         """
-        printed, stored = np.zeros(len(values)), np.zeros(len(values))
+        printed, stored = np.zeros(()), np.zeros(())
         if self.decimals is not None:
             printed = np.maximum(printed, 0.5 * 10.0**-self.decimals)
         if self.digits is not None:
@@ -97,7 +107,7 @@ class Resolution:
             stored = np.maximum(stored, 0.5 * FORMATS[name].ulp(np.abs(values) + printed))
         # stored then printed, or rounded then stored: the two add up
         widths = printed + stored if self.certain else np.maximum(printed, stored)
-        return np.where(np.isfinite(values), widths, 0.0)
+        return np.where(np.isfinite(values), widths, 0.0) if widths.ndim else widths
 
     def _narrowing_grids(self, dtype: str) -> set[str]:
         grids = {self.narrowed} if self.narrowed else set()
@@ -121,77 +131,102 @@ class Resolution:
         return ", ".join(words)
 
 
-def find_resolution(column: Column, cautious: bool = False) -> Resolution:
-    """The ways of writing that fit every value of `column`.
+def find_resolution(column: Written, cautious: bool = False) -> Resolution:
+    """The ways of writing that fit every value of `column`; see `find_resolutions`."""
+    return find_resolutions(column)[cautious]
 
-    Args:
-        column: as read.
-        cautious: grant every way that fits, also one that fits by accident.
+
+def find_resolutions(column: Written) -> tuple[Resolution, Resolution]:
+    """The likely and the cautious reading of a column: the ways of writing that fit all values.
+
+    The cautious one grants every way that fits, also one that fits by accident.
     """
-    values = column.values[np.isfinite(column.values)]
-    distinct = np.unique(values[values != 0])
+    sample = take_sample(column)
     text_decimals = column.decimals
     fixed = text_decimals is not None and text_decimals[0] == text_decimals[1] > 0
-    constant = len(distinct) < 2
     if column.storage in ("float16", "bfloat16", "float32"):
-        found = _binary_resolution(distinct, FORMATS[column.storage], cautious)
+        readings = _binary_resolutions(column, sample, FORMATS[column.storage])
     else:
-        found = _text_resolution(values, distinct, text_decimals, cautious)
-    few = not cautious and len(distinct) < FEW and len(distinct) * REPEATS <= len(values)
-    return replace(found, constant=constant, few=few, fixed=fixed)
+        readings = _text_resolutions(column, sample)
+    few = sample.different < FEW and sample.different * REPEATS <= sample.count
+    likely, cautious = (
+        replace(r, constant=sample.different < 2, few=few and not c, fixed=fixed)
+        for c, r in enumerate(readings)
+    )
+    return likely, cautious
 
 
-def _text_resolution(
-    values: Floats, distinct: Floats, shown: tuple[int, int] | None, cautious: bool
-) -> Resolution:
+def _text_resolutions(column: Written, sample: Sample) -> list[Resolution]:
     """Ways that fit numbers kept as text or in float64."""
-    decimals = fewest_decimals(values)
+    shown = column.decimals
+    decimals = decimals_of(column)
     if shown is not None and decimals is not None and shown[0] == shown[1]:
         decimals = max(decimals, min(shown[1], MOST_DIGITS))  # trailing zeros were printed
-    digits = fewest_digits(distinct)
-    if shown is not None and shown[0] < 0 and is_tqdm(distinct):
-        digits = 3
-    shortest = is_shortest_float32(distinct, digits)
     fixed = shown is not None and shown[0] == shown[1] > 0  # zeros were printed, not digits
-    if decimals is not None and (fixed or is_redundant(distinct, decimals, digits)):
+    digits = digits_of(column, decimals)
+    if shown is not None and shown[0] < 0 and all(map(is_tqdm, finite_blocks(column))):
+        digits = 3
+    shortest = is_shortest_float32(sample.distinct, digits)
+    if decimals is not None and (fixed or is_redundant(sample.largest, decimals, digits)):
         digits = None
     printed = Resolution(decimals, digits, shortest=shortest)
-    half = printed.half_width(distinct, "float64")
-    grid = _coarsest_grid(distinct, half, FORMATS["float64"], cautious)
-    if shortest and grid == "float64":
-        grid = "float32"
-    coarse = FORMATS[grid].significand_bits < FORMATS["float32"].significand_bits
-    return replace(printed, grid=grid, coarse=coarse)
+
+    def half(values: Floats) -> Floats:
+        return printed.half_width(values, "float64")
+
+    holding = grids_that_hold(column, sample, half, FORMATS["float64"])
+    readings = []
+    for cautious in (False, True):
+        grid = _coarsest_grid(holding, sample, half, FORMATS["float64"], cautious)
+        if shortest and grid == "float64":
+            grid = "float32"
+        coarse = FORMATS[grid].significand_bits < FORMATS["float32"].significand_bits
+        readings.append(replace(printed, grid=grid, coarse=coarse))
+    return readings
 
 
-def _binary_resolution(distinct: Floats, storage: FloatFormat, cautious: bool) -> Resolution:
+def _binary_resolutions(column: Written, sample: Sample, storage: FloatFormat) -> list[Resolution]:
     """Ways that fit numbers kept in a narrow binary format, perhaps rounded before."""
-    decimals = decimals_before_storage(distinct, storage)
-    digits = digits_before_storage(distinct, storage)
-    if decimals is not None and is_redundant(distinct, decimals, digits):
+    decimals = narrow_decimals_of(column, storage) if sample.different else None
+    digits = narrow_digits_of(column, storage) if sample.different else None
+    if decimals is not None and is_redundant(sample.largest, decimals, digits):
         digits = None
-    spacing = np.full(len(distinct), 0.0 if decimals is None else 10.0**-decimals)
-    if digits is not None:
-        spacing = np.maximum(spacing, digit_spacing(distinct, digits))
-    ulp = storage.ulp(distinct)
-    rounded = bool(np.any(spacing > 0))
-    certain = rounded and (cautious or _is_no_accident(ulp, np.maximum(spacing, ulp)))
-    half = 0.5 * (ulp + spacing) if certain else np.zeros(len(distinct))
-    grid = _coarsest_grid(distinct, half, storage, cautious)
-    coarse = FORMATS[grid].significand_bits < storage.significand_bits
-    return Resolution(decimals, digits, grid, storage.name, certain=certain, coarse=coarse)
+
+    def spacing(values: Floats) -> Floats:
+        least = 0.0 if decimals is None else 10.0**-decimals
+        return np.maximum(least, 0.0 if digits is None else digit_spacing(values, digits))
+
+    def half(values: Floats) -> Floats:
+        return np.asarray(0.5 * (storage.ulp(values) + spacing(values)))
+
+    def nothing(values: Floats) -> Floats:
+        return np.zeros(())
+
+    ulp, rounded = storage.ulp(sample.distinct), decimals is not None or digits is not None
+    readings = []
+    for cautious in (False, True):
+        fine = np.maximum(spacing(sample.distinct), ulp)
+        certain = rounded and (cautious or _is_no_accident(ulp, fine))
+        width = half if certain else nothing
+        holding = grids_that_hold(column, sample, width, storage)
+        grid = _coarsest_grid(holding, sample, width, storage, cautious)
+        coarse = FORMATS[grid].significand_bits < storage.significand_bits
+        found = Resolution(decimals, digits, grid, storage.name, certain=certain, coarse=coarse)
+        readings.append(found)
+    return readings
 
 
-def _coarsest_grid(distinct: Floats, half: Floats, storage: FloatFormat, cautious: bool) -> str:
-    """The coarsest format within whose grid every value lies, given how it was printed."""
-    for form in FORMATS.values():
-        if form.significand_bits >= storage.significand_bits:
-            break
-        off_grid = np.abs(form.nearest(distinct) - distinct)
-        ties = 2 * np.spacing(np.abs(distinct))  # 0.03125 printed as 0.0312 is half a unit off
-        if not np.all(off_grid <= half + ties):
-            continue
-        fine = np.maximum(2 * half, storage.ulp(distinct))
+def _coarsest_grid(
+    holding: Sequence[FloatFormat],
+    sample: Sample,
+    half: Callable[[Floats], Floats],
+    storage: FloatFormat,
+    cautious: bool,
+) -> str:
+    """The coarsest of the formats that hold all values, unless they may do so by accident."""
+    distinct = sample.distinct
+    for form in holding:
+        fine = np.maximum(2 * half(distinct), storage.ulp(distinct))
         if cautious or (_is_no_accident(fine, form.ulp(distinct)) and _needs(form, distinct)):
             return form.name
     return storage.name
@@ -199,69 +234,12 @@ def _coarsest_grid(distinct: Floats, half: Floats, storage: FloatFormat, cautiou
 
 def _needs(form: FloatFormat, distinct: Floats) -> bool:
     """Whether enough values need the format's last two bits: 0.5 and 0.25 lie on any grid."""
+    if form.name == "float32":
+        return True
     last = np.rint(form.nearest(distinct) / form.ulp(distinct)) % 4 != 0
-    return form.name == "float32" or bool(np.mean(last) >= LAST_BITS)
+    return len(last) > 0 and bool(np.mean(last) >= LAST_BITS)
 
 
 def _is_no_accident(fine: Floats, coarse: Floats) -> bool:
     """Whether values of spacing `fine` would all lie on spacing `coarse` by chance only rarely."""
     return bool(np.sum(np.log(np.minimum(1.0, fine / coarse))) < CHANCE)
-
-
-def resolve_constants(found: Sequence[Resolution], cautious: bool = False) -> list[Resolution]:
-    """Let columns that show nothing of their own writing take it from the columns beside them.
-
-    A column of zeros, "0.0" in a file of full-precision numbers, fits one decimal as well as
-    seventeen; its writer is the one that wrote the other columns. So does a column of few values,
-    such as a weight that is 0.1, 0.2, ... 1.0. Where all the others show a fixed number of
-    decimals and so does this one, its own digits count.
-
-    Args:
-        found: one per column.
-        cautious: whether the coarsest way of the others is taken, beside the column's own where
-            that shows a fraction; else the finest of the others.
-    """
-    telling = [r for r in found if not (r.constant or r.few)]
-    if cautious and not telling:
-        telling = [r for r in found if r.decimals]  # a row of zeros beside one rounded number
-    if not telling:
-        return list(found)
-    fixed = all(r.fixed for r in telling)
-    shared = _shared(telling, cautious)
-
-    def settled(own: Resolution) -> Resolution:
-        if not (own.constant or own.few):
-            return own
-        if fixed and own.fixed:
-            return replace(own, constant=False)
-        taken = replace(shared, constant=own.constant, few=own.few)
-        if not cautious or not own.decimals:
-            return taken
-        return replace(taken, decimals=_least([own.decimals, shared.decimals]), digits=own.digits)
-
-    return [settled(r) for r in found]
-
-
-def _shared(telling: Sequence[Resolution], cautious: bool) -> Resolution:
-    """The coarsest way of writing among columns, or the finest."""
-    choose = _least if cautious else _most
-    bits = {r.grid: FORMATS[r.grid].significand_bits for r in telling}
-    return Resolution(
-        choose([r.decimals for r in telling]),
-        choose([r.digits for r in telling]),
-        (min if cautious else max)(bits, key=lambda grid: bits[grid]),
-        next((r.narrowed for r in telling if r.narrowed), None),
-        any(r.shortest for r in telling),
-        all(r.certain for r in telling),
-    )
-
-
-def _least(counts: list[int | None]) -> int | None:
-    """The fewest digits; None where all columns show full ones."""
-    return min((c for c in counts if c is not None), default=None)
-
-
-def _most(counts: list[int | None]) -> int | None:
-    """The most digits; None where some column shows full ones."""
-    known = [c for c in counts if c is not None]
-    return max(known) if len(known) == len(counts) else None

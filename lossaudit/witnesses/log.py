@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from lossaudit import registry
 from lossaudit.errors import InputError, UsageError
-from lossaudit.model.table import Damage, Table, concatenate
+from lossaudit.model.log import Log
+from lossaudit.model.table import Damage
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream, open_log
 
@@ -25,13 +24,13 @@ class ReadLog:
     """A log as it was read.
 
     Attributes:
-        table: all records; empty where there is none.
+        log: all records; empty where there is none.
         damage: stretches that could not be read.
         reader: the name of the reader, or several joined by "+".
         sha256: of the stored bytes; of the files' digests in order, for a folder.
     """
 
-    table: Table
+    log: Log
     damage: tuple[Damage, ...]
     reader: str
     sha256: str
@@ -64,32 +63,30 @@ def read_log(
     options = options or ReadOptions()
     if path != "-" and Path(path).is_dir():
         return _read_folder(path, reader, options, progress)
+    return _read_file(path, Log(path), reader, options, progress)
+
+
+def _read_file(
+    path: str, log: Log, reader: str | None, options: ReadOptions, progress: Progress
+) -> ReadLog:
+    """Append one file's records to a log."""
     stream = open_log(path)
     try:
         chosen = _choose(stream, reader or _implied(options))
-        tables: list[Table] = []
         damage: list[Damage] = []
-        records = 0
         for item in chosen.read(stream, options):
             if isinstance(item, Damage):
                 damage.append(item)
-            else:
-                tables.append(item)
-                records += item.records
-                progress(records)
+            elif item.records:
+                log.append(item)
+                progress(log.records)
         for _ in stream.blocks():
             pass  # so that the digest covers the whole file
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", where=path) from None
     finally:
         stream.close()
-    table = concatenate(tables) if tables else empty_table(path)
-    return ReadLog(table, (*damage, *stream.damage), chosen.name, stream.sha256())
-
-
-def empty_table(source: str) -> Table:
-    """A log without records."""
-    return Table(source, {}, np.zeros(0, dtype=np.int64))
+    return ReadLog(log, (*damage, *stream.damage), chosen.name, stream.sha256())
 
 
 def _read_folder(
@@ -103,16 +100,15 @@ def _read_folder(
             expected="a log file, or a folder that holds events.out.tfevents.* files",
             hint=f"name the log itself, for example {path}/log.jsonl",
         )
-    parts = [read_log(str(f), reader, options, progress) for f in files]
+    log = Log(str(files[0]))
+    parts = [_read_file(str(f), log, reader, options, progress) for f in files]
     if len(parts) == 1:
         return parts[0]
     import hashlib
 
     digest = hashlib.sha256("".join(p.sha256 for p in parts).encode()).hexdigest()
-    filled = [p.table for p in parts if p.table.records]
-    table = concatenate(filled) if filled else empty_table(path)
     damage = tuple(d for p in parts for d in p.damage)
-    return ReadLog(table, damage, parts[0].reader, digest)
+    return ReadLog(log, damage, parts[0].reader, digest)
 
 
 def _implied(options: ReadOptions) -> str | None:

@@ -12,6 +12,7 @@ from lossaudit import registry
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import examine
 from lossaudit.model.finding import Finding
+from lossaudit.model.log import Log
 from lossaudit.model.table import Column, Damage, Floats, Table
 from lossaudit.spec.load import spec_from_formula
 from lossaudit.spec.overrides import override
@@ -92,9 +93,9 @@ def findings(case: Case) -> list[Finding]:
         t: Column(t, np.asarray(v, float), np.arange(len(v)), "float64")
         for t, v in case.columns.items()
     }
-    table = Table("log", columns, np.arange(1, ROWS + 1))
+    log = Log.of(Table("log", columns, np.arange(1, ROWS + 1)))
     spec = override(spec_from_formula(case.formula, case.rivals), aggregates=case.aggregates)
-    evidence = examine(replace(spec, max_share=case.max_share), table, case.damage)
+    evidence = examine(replace(spec, max_share=case.max_share), log, case.damage)
     return [f for check in CHECKS.values() for f in check.run(evidence)]
 
 

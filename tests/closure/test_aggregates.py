@@ -161,7 +161,9 @@ def test_roundings_of_accumulation() -> None:
         ("rank-mean:64", [64, 64]),
         ("ema:0.5", [6, 11]),  # 3 (1 + ln(M / y)) / (1 - A), rounded up
     ]:
-        found = accumulation_roundings(parse_aggregate(text), window, size)
+        found = accumulation_roundings(
+            parse_aggregate(text), window, size, np.maximum.accumulate(size)
+        )
         np.testing.assert_array_equal(found, expected, err_msg=text)
 
 
@@ -255,7 +257,10 @@ def test_float32_exponential_averages_are_never_refuted(decay: float) -> None:
             for run in range(0, 20, 5):
                 one = np.array([x[:, run] for x in averaged[:3]])
                 whole = averaged[3][:, run]
-                extra = accumulation_roundings(aggregate, np.ones(len(whole)), np.abs(whole))
+                size = np.abs(whole)
+                extra = accumulation_roundings(
+                    aggregate, np.ones(len(whole)), size, np.maximum.accumulate(size)
+                )
                 assert not decided(one, whole, weights, extra).refuted.any()
                 extra_needed += decided(one, whole, weights, 0).refuted.sum()
     assert extra_needed > 50 or decay == 0.5

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from lossaudit.closure.binding import bind
+from lossaudit.model.log import Log
 from lossaudit.model.table import Column, Table
 from lossaudit.spec.load import spec_from_formula
 from lossaudit.spec.tree import render
 
 
-def table(*tags: str, rows: int = 20) -> Table:
+def table(*tags: str, rows: int = 20) -> Log:
     rng = np.random.default_rng(0)
     columns = {t: Column(t, rng.uniform(size=rows), np.arange(rows)) for t in tags}
-    return Table("log", columns, np.arange(1, rows + 1))
+    return Log.of(Table("log", columns, np.arange(1, rows + 1)))
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from lossaudit.closure.binding import bind
-from lossaudit.closure.blocks import prepare
+from lossaudit.closure.blocks import Preparation
 from lossaudit.closure.examine import examine
 from lossaudit.closure.fold import Closure
 from lossaudit.closure.keys import find_keys
-from lossaudit.closure.rows import join_rows
+from lossaudit.closure.rows import Join
 from lossaudit.closure.verdict import judge
 from lossaudit.model.finding import Verdict
+from lossaudit.model.log import Log
 from lossaudit.model.table import Column, Floats, Storage, Table
 from lossaudit.spec.load import spec_from_formula
 from lossaudit.spec.overrides import override
@@ -20,12 +21,12 @@ from lossaudit.spec.overrides import override
 ROWS = 200
 
 
-def table(storage: Storage = "float64", **columns: Floats) -> Table:
+def table(storage: Storage = "float64", **columns: Floats) -> Log:
     found = {
         t: Column(t, np.asarray(v, float), np.arange(len(v)), storage) for t, v in columns.items()
     }
     rows = max(len(v) for v in columns.values())
-    return Table("log", found, np.arange(1, rows + 1))
+    return Log.of(Table("log", found, np.arange(1, rows + 1)))
 
 
 def float32(values: Floats) -> Floats:
@@ -42,7 +43,7 @@ STEP = np.arange(ROWS, dtype=float)
 GATED = float32(A + np.where(STEP < 100, 0, B))
 
 
-def verdict(formula: str, log: Table, *aggregates: str, **options: str) -> tuple[Verdict, str]:
+def verdict(formula: str, log: Log, *aggregates: str, **options: str) -> tuple[Verdict, str]:
     spec = override(spec_from_formula(formula), aggregates=aggregates, **options)
     return judge(examine(spec, log))
 
@@ -148,22 +149,27 @@ def test_fold_of_two_halves_is_the_fold_of_the_whole() -> None:
     total[[3, 150]] *= 1.001
     log = table(step=STEP, loss=total, a=A, b=B)
     spec = spec_from_formula("loss = 2.0*a + b", ["a + 2.0*b"])
-    binding, keys = bind(spec, log), find_keys(log)
+    binding = bind(spec, log)
 
     def folded(*stretches: slice) -> Closure:
         whole = Closure(binding.declared, binding.rivals)
         for stretch in stretches:
-            part = table(**{t: c.values[stretch] for t, c in log.columns.items()})
-            part_keys = find_keys(part)
-            rows = join_rows(part, "loss", ["a", "b"], part_keys)
-            fold = Closure(binding.declared, binding.rivals)
-            fold.update(rows, prepare(rows, binding, part_keys, spec.dtype))
-            whole.merge(fold)
+            columns = {t: np.concatenate(list(c.blocks())) for t, c in log.columns.items()}
+            part = table(**{t: values[stretch] for t, values in columns.items()})
+            whole.merge(fold_of(part))
         return whole
 
-    rows = join_rows(log, "loss", ["a", "b"], keys)
-    fold = Closure(binding.declared, binding.rivals)
-    fold.update(rows, prepare(rows, binding, keys, spec.dtype))
+    def fold_of(log: Log) -> Closure:
+        keys = find_keys(log)
+        fold, preparation = (
+            Closure(binding.declared, binding.rivals),
+            Preparation(binding, keys, spec.dtype),
+        )
+        for rows in Join(log, "loss", ["a", "b"], keys).rows():
+            fold.update(rows, preparation.prepare(rows))
+        return fold
+
+    fold = fold_of(log)
     one, two = fold.result(), folded(slice(0, 80), slice(80, ROWS)).result()
     assert (one.rows, one.declared, one.rivals) == (two.rows, two.declared, two.rivals)
     assert [v.step for v in one.violations] == [v.step for v in two.violations] == [3, 150]

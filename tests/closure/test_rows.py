@@ -3,15 +3,52 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lossaudit.closure.keys import find_keys
-from lossaudit.closure.rows import join_rows
+from lossaudit.closure.keys import Keys, find_keys
+from lossaudit.closure.rows import Join, Rows
+from lossaudit.model.log import Log
 from lossaudit.model.table import Column, Table
+
+
+def log_of(
+    records: list[dict[str, float]], steps: list[int] | None = None, cut: int | None = None
+) -> Log:
+    """One dictionary per record; a cut begins a second stretch."""
+    log = Log("log")
+    for a, b in ((0, cut), (cut, None)) if cut else ((0, None),):
+        log.append(table_of(records[a:b], None if steps is None else steps[a:b]))
+    return log
+
+
+def join_rows(log: Log, total: str, tags: list[str], keys: Keys, duplicates: str = "all") -> Rows:
+    """All rows at once; the number of repeated steps is that of all blocks."""
+    blocks = list(Join(log, total, tags, keys, duplicates).rows())
+    first = blocks[0]
+    return replace(
+        first,
+        step=np.concatenate([b.step for b in blocks]),
+        epoch=np.concatenate([b.epoch for b in blocks]),
+        records=np.concatenate([b.records for b in blocks]),
+        values={t: np.concatenate([b.values[t] for b in blocks]) for t in first.values},
+        present={t: np.concatenate([b.present[t] for b in blocks]) for t in first.present},
+        ambiguous=np.concatenate([b.ambiguous for b in blocks]),
+        orphans=sum(b.orphans for b in blocks),
+        duplicates=sum(b.duplicates for b in blocks),
+    )
+
+
+def steps_of(log: Log, keys: Keys) -> list[int]:
+    return [s for first, table in log.stretches() for s in keys.steps_of(first, table).tolist()]
+
+
+def key_of(log: Log, keys: Keys) -> list[int]:
+    return list(range(log.records)) if keys.key is None else keys.key.tolist()
 
 
 def table_of(records: list[dict[str, float]], steps: list[int] | None = None) -> Table:
@@ -64,9 +101,9 @@ RECORDS = st.lists(
 )
 
 
-def compare(records: list[dict[str, float]], keys, order: list, duplicates: str, table) -> None:
-    tags = [t for t in ("a", "b") if t in table.columns]
-    rows = join_rows(table, "loss", tags, keys, duplicates)
+def compare(records: list[dict[str, float]], keys, order: list, duplicates: str, log: Log) -> None:
+    tags = [t for t in ("a", "b") if t in log.columns]
+    rows = join_rows(log, "loss", tags, keys, duplicates)
     unclear = np.zeros(len(rows), bool)
     for tag in tags:
         slow = slow_join(records, order, "loss", tag, duplicates)
@@ -79,12 +116,14 @@ def compare(records: list[dict[str, float]], keys, order: list, duplicates: str,
     assert rows.ambiguous.tolist() == unclear.tolist()
 
 
-@given(RECORDS, st.sampled_from(["all", "first", "last"]))
-def test_the_join_is_the_slow_joins(records: list[dict[str, float]], duplicates: str) -> None:
-    table = table_of(records)
-    if "loss" in table.columns:
-        keys = find_keys(table)
-        compare(records, keys, [r["step"] for r in records], duplicates, table)
+@given(RECORDS, st.sampled_from(["all", "first", "last"]), st.integers(0, 25))
+def test_the_join_is_the_slow_joins(
+    records: list[dict[str, float]], duplicates: str, cut: int
+) -> None:
+    log = log_of(records, cut=cut % len(records))
+    if "loss" in log.columns:
+        keys = find_keys(log)
+        compare(records, keys, [r["step"] for r in records], duplicates, log)
 
 
 @given(
@@ -93,37 +132,41 @@ def test_the_join_is_the_slow_joins(records: list[dict[str, float]], duplicates:
         min_size=1, max_size=25,
     ),
     st.sampled_from(["all", "first", "last"]),
+    st.integers(0, 25),
 )  # fmt: skip
-def test_the_join_of_tags_with_records_of_their_own(events, duplicates: str) -> None:
+def test_the_join_of_tags_with_records_of_their_own(events, duplicates: str, cut: int) -> None:
     records = [{tag: float(value)} for _, tag, value in events]
     steps = [step for step, _, _ in events]
-    table = table_of(records, steps)
-    if "loss" in table.columns:
-        compare(records, find_keys(table), steps, duplicates, table)
+    log = log_of(records, steps, cut % len(records))
+    if "loss" in log.columns:
+        compare(records, find_keys(log), steps, duplicates, log)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=20))
 def test_epoch_and_iter_make_the_key_where_iter_repeats(pairs: list[tuple[int, int]]) -> None:
     records = [{"epoch": e, "iter": i, "loss": k} for k, (e, i) in enumerate(pairs)]
-    keys = find_keys(table_of(records))
+    log = log_of(records)
+    keys = find_keys(log)
+    key = key_of(log, keys)
     joint = len(set(pairs)) > len({i for _, i in pairs})
     assert keys.tags == (("epoch", "iter") if joint else ("iter",))
     for a, left in enumerate(pairs):
         for b, right in enumerate(pairs):
             same = left == right if joint else left[1] == right[1]
-            assert (keys.key[a] == keys.key[b]) == same
-    rows = join_rows(table_of(records), "loss", [], keys)
-    assert rows.duplicates == len(pairs) - len(set(keys.key.tolist()))
+            assert (key[a] == key[b]) == same
+    rows = join_rows(log, "loss", [], keys)
+    assert rows.duplicates == len(pairs) - len(set(key))
     assert rows.step.tolist() == [i for _, i in pairs]
     assert rows.epoch.tolist() == [e for e, _ in pairs]
 
 
 def test_named_key_columns_are_used_whole_and_the_last_is_shown() -> None:
     records = [{"epoch": e, "i": i, "loss": 1.0} for e in (0, 1) for i in (5, 6)]
-    keys = find_keys(table_of(records), ("epoch", "i"))
+    log = log_of(records)
+    keys = find_keys(log, ("epoch", "i"))
     assert keys.tags == ("epoch", "i")
-    assert len(set(keys.key.tolist())) == 4
-    assert keys.display.tolist() == [5, 6, 5, 6]
+    assert len(set(key_of(log, keys))) == 4
+    assert steps_of(log, keys) == [5, 6, 5, 6]
 
 
 @pytest.mark.parametrize(
@@ -136,35 +179,35 @@ def test_named_key_columns_are_used_whole_and_the_last_is_shown() -> None:
     ],
 )
 def test_a_well_known_step_column_is_found(tags: list[str], chosen: str) -> None:
-    assert find_keys(table_of([dict.fromkeys(tags, 1.0)])).tags == (chosen,)
+    assert find_keys(log_of([dict.fromkeys(tags, 1.0)])).tags == (chosen,)
 
 
 def test_a_log_without_a_step_counts_its_records() -> None:
-    table = table_of([{"loss": 1.0}, {"x": 1.0}, {"loss": 1.0}])
-    keys = find_keys(table)
-    rows = join_rows(table, "loss", [], keys)
+    log = log_of([{"loss": 1.0}, {"x": 1.0}, {"loss": 1.0}])
+    keys = find_keys(log)
+    rows = join_rows(log, "loss", [], keys)
     assert not keys.known
     assert rows.step.tolist() == [0, 2]
     assert (rows.duplicates, rows.known_steps) == (0, False)
 
 
 def test_records_without_a_step_are_shown_as_minus_one_and_equal_no_other() -> None:
-    table = table_of([{"loss": 1.0}, {"step": 3, "loss": 2.0}, {"step": float("nan"), "loss": 3.0}])
-    keys = find_keys(table)
-    assert keys.display.tolist() == [-1, 3, -1]
-    assert len(set(keys.key.tolist())) == 3
+    log = log_of([{"loss": 1.0}, {"step": 3, "loss": 2.0}, {"step": float("nan"), "loss": 3.0}])
+    keys = find_keys(log)
+    assert steps_of(log, keys) == [-1, 3, -1]
+    assert len(set(key_of(log, keys))) == 3
 
 
 def test_the_policy_keeps_the_first_or_the_last_of_a_repeated_step() -> None:
-    table = table_of([{"step": s, "loss": v} for s, v in [(1, 10), (2, 20), (1, 11), (1, 12)]])
-    keys = find_keys(table)
-    kept = {p: join_rows(table, "loss", [], keys, p).values["loss"].tolist() for p in
+    log = log_of([{"step": s, "loss": v} for s, v in [(1, 10), (2, 20), (1, 11), (1, 12)]])
+    keys = find_keys(log)
+    kept = {p: join_rows(log, "loss", [], keys, p).values["loss"].tolist() for p in
             ("all", "first", "last")}  # fmt: skip
     assert kept == {"all": [10, 20, 11, 12], "first": [10, 20], "last": [20, 12]}
 
 
 def test_unequal_counts_at_a_step_are_ambiguous_there_only() -> None:
     records = [{"loss": 1.0}, {"a": 2.0}, {"loss": 3.0}, {"a": 4.0}, {"a": 5.0}]
-    table = table_of(records, [0, 0, 1, 1, 1])
-    rows = join_rows(table, "loss", ["a"], find_keys(table))
+    log = log_of(records, [0, 0, 1, 1, 1])
+    rows = join_rows(log, "loss", ["a"], find_keys(log))
     assert rows.ambiguous.tolist() == [False, True]

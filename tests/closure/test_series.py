@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lossaudit.closure.series import MOST_POINTS, Series, thin
+from lossaudit.closure.series import MOST_POINTS, Series, SeriesFold, thin
 
 
 def series(residual: np.ndarray, start: int = 0, **more: np.ndarray) -> Series:
@@ -37,15 +37,36 @@ def test_the_worst_residual_of_each_bucket_is_kept_in_order(count: int, seed: in
     np.testing.assert_array_equal(np.abs(kept.values["residual"]), worst)
 
 
-def test_the_worst_of_all_survives_any_number_of_foldings() -> None:
-    residual = np.zeros(5000)
-    residual[1234] = -7.0
-    folded = Series()
-    for start in range(0, 5000, 100):
-        folded = thin([folded, series(residual[start : start + 100], start)])
-    assert len(folded) <= MOST_POINTS
-    assert folded.values["residual"].min() == -7.0
-    assert folded.values["step"][folded.values["residual"].argmin()] == 1234
+def folded(residual: np.ndarray, size: int) -> SeriesFold:
+    fold = SeriesFold()
+    for start in range(0, len(residual), size):
+        fold.update(series(residual[start : start + size], start).values)
+    return fold
+
+
+@given(st.integers(1, 40_000), st.integers(100, 7000), st.integers(0, 10**6))
+def test_a_long_log_is_shown_evenly_and_with_its_worst(count: int, size: int, seed: int) -> None:
+    residual = np.random.default_rng(seed).normal(size=count)
+    shown = folded(residual, size).result()
+    steps = shown.values["step"].astype(int)
+    np.testing.assert_array_equal(shown.values["residual"], residual[steps])
+    assert len(steps) <= MOST_POINTS
+    assert np.abs(residual).argmax() in steps
+    if count > MOST_POINTS:
+        gaps = np.diff([0, *steps, count - 1])
+        assert gaps.min() >= 0
+        assert gaps.max() <= 8 * count / MOST_POINTS  # no stretch of the log is left out
+
+
+def test_folds_that_are_merged_show_both_halves() -> None:
+    residual = np.random.default_rng(1).normal(size=30_000)
+    first, second = folded(residual[:5000], 500), SeriesFold()
+    second.update(series(residual[5000:], 5000).values)
+    first.merge(second)
+    steps = first.result().values["step"].astype(int)
+    assert np.all(np.diff(steps) > 0)
+    assert np.abs(residual).argmax() in steps
+    assert np.sum(steps < 5000) >= 10
 
 
 def test_it_is_the_excess_that_counts_and_nan_is_worst() -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from lossaudit.closure.weights import WeightRows, certify, is_feasible
+from lossaudit.closure.program import WeightRows, is_feasible
+from lossaudit.closure.weights import certify
 
 
 def problem(

@@ -1,0 +1,86 @@
+"""Keeps arrays in memory up to a budget, and beyond it in an unnamed temporary file."""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossaudit.errors import InputError
+
+BUDGET = 96 << 20
+"""Bytes kept in memory; a log beyond that goes to the temporary folder and is read back in turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spilled:
+    """An array in the temporary file."""
+
+    offset: int
+    count: int
+    dtype: np.dtype[Any]
+
+
+Kept = NDArray[Any] | Spilled | range
+"""An array as the spool keeps it; consecutive whole numbers are kept as their range."""
+
+
+@dataclass(slots=True, weakref_slot=True)
+class Spool:
+    """A store of one-dimensional arrays that are written once and read again and again.
+
+    Args:
+        budget: bytes that may stay in memory.
+    """
+
+    budget: int = BUDGET
+    _held: int = 0
+    _file: IO[bytes] | None = None
+    _end: int = 0
+
+    def put(self, array: NDArray[Any]) -> Kept:
+        """Keep an array; it must not be changed afterwards.
+
+        Raises:
+            InputError: if the temporary folder cannot take what memory may not hold.
+        """
+        if array.dtype == np.int64 and len(array):
+            run = range(int(array[0]), int(array[0]) + len(array))
+            if int(array[-1]) == run[-1] and np.array_equal(array, np.arange(run.start, run.stop)):
+                return run
+        if self._held + array.nbytes <= self.budget:
+            self._held += array.nbytes
+            return array
+        return self._spill(array)
+
+    def get(self, kept: Kept) -> NDArray[Any]:
+        """The array, from wherever it is."""
+        if isinstance(kept, range):
+            return np.arange(kept.start, kept.stop, dtype=np.int64)
+        if not isinstance(kept, Spilled):
+            return kept
+        assert self._file is not None
+        self._file.seek(kept.offset)
+        return np.frombuffer(self._file.read(kept.count * kept.dtype.itemsize), kept.dtype)
+
+    def _spill(self, array: NDArray[Any]) -> Spilled:
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(prefix="lossaudit-")  # noqa: SIM115 - stays open
+                weakref.finalize(self, self._file.close)
+            self._file.seek(self._end)
+            self._file.write(np.ascontiguousarray(array).data)
+            self._file.flush()
+        except OSError as error:
+            raise InputError(
+                f"the log is larger than {self.budget >> 20} MiB of numbers and the temporary "
+                f"folder {tempfile.gettempdir()!r} cannot take the rest: {error.strerror}",
+                hint="name a folder with more room in the environment variable TMPDIR",
+            ) from None
+        spilled = Spilled(self._end, len(array), array.dtype)
+        self._end += array.nbytes
+        return spilled

@@ -1,0 +1,68 @@
+"""Columns that show nothing of their own writing take it from the columns beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lossaudit.numerics.formats import FORMATS
+from lossaudit.numerics.resolution import Resolution
+
+
+def resolve_constants(found: Sequence[Resolution], cautious: bool = False) -> list[Resolution]:
+    """Let columns that show nothing of their own writing take it from the columns beside them.
+
+    A column of zeros, "0.0" in a file of full-precision numbers, fits one decimal as well as
+    seventeen; its writer is the one that wrote the other columns. So does a column of few values,
+    such as a weight that is 0.1, 0.2, ... 1.0. Where all the others show a fixed number of
+    decimals and so does this one, its own digits count.
+
+    Args:
+        found: one per column.
+        cautious: whether the coarsest way of the others is taken, beside the column's own where
+            that shows a fraction; else the finest of the others.
+    """
+    telling = [r for r in found if not (r.constant or r.few)]
+    if cautious and not telling:
+        telling = [r for r in found if r.decimals]  # a row of zeros beside one rounded number
+    if not telling:
+        return list(found)
+    fixed = all(r.fixed for r in telling)
+    shared = _shared(telling, cautious)
+
+    def settled(own: Resolution) -> Resolution:
+        if not (own.constant or own.few):
+            return own
+        if fixed and own.fixed:
+            return replace(own, constant=False)
+        taken = replace(shared, constant=own.constant, few=own.few)
+        if not cautious or not own.decimals:
+            return taken
+        return replace(taken, decimals=_least([own.decimals, shared.decimals]), digits=own.digits)
+
+    return [settled(r) for r in found]
+
+
+def _shared(telling: Sequence[Resolution], cautious: bool) -> Resolution:
+    """The coarsest way of writing among columns, or the finest."""
+    choose = _least if cautious else _most
+    bits = {r.grid: FORMATS[r.grid].significand_bits for r in telling}
+    return Resolution(
+        choose([r.decimals for r in telling]),
+        choose([r.digits for r in telling]),
+        (min if cautious else max)(bits, key=lambda grid: bits[grid]),
+        next((r.narrowed for r in telling if r.narrowed), None),
+        any(r.shortest for r in telling),
+        all(r.certain for r in telling),
+    )
+
+
+def _least(counts: list[int | None]) -> int | None:
+    """The fewest digits; None where all columns show full ones."""
+    return min((c for c in counts if c is not None), default=None)
+
+
+def _most(counts: list[int | None]) -> int | None:
+    """The most digits; None where some column shows full ones."""
+    known = [c for c in counts if c is not None]
+    return max(known) if len(known) == len(counts) else None

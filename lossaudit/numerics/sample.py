@@ -1,0 +1,166 @@
+"""Whole columns, block by block: what is true of all their values, and a sample of them.
+
+A property of all values is tested with what the blocks so far have left possible, so most columns
+of full-precision numbers cost a glance at the first block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from lossaudit.model.table import Floats, Storage
+from lossaudit.numerics.digits import (
+    decimals_before_storage,
+    digits_before_storage,
+    fewest_decimals,
+    fewest_digits,
+    most_digits,
+)
+from lossaudit.numerics.formats import FORMATS, FloatFormat
+
+SAMPLE = 1 << 14
+"""Values, spread over the column, that stand for all where chances are weighed."""
+
+MANY = 64
+"""Different values beyond which nobody counts them."""
+
+
+class Written(Protocol):
+    """A column as far as its way of writing goes; see `Column` and `LogColumn`."""
+
+    @property
+    def storage(self) -> Storage:
+        """How the file keeps the numbers."""
+
+    @property
+    def decimals(self) -> tuple[int, int] | None:
+        """Fewest and most digits after the decimal point that the text shows."""
+
+    def blocks(self) -> Iterator[Floats]:
+        """All values; may be called again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A look at a whole column.
+
+    Attributes:
+        distinct: different finite values, zero left out, ascending: all of them in a column of up
+            to 16,384 values, else of a sample spread evenly.
+        different: how many different ones the whole column has, counted up to `MANY`.
+        count: finite values.
+        largest: of |values|.
+    """
+
+    distinct: Floats
+    different: int
+    count: int
+    largest: float
+
+
+def finite_blocks(column: Written) -> Iterator[Floats]:
+    """A column's values without NaN and infinities."""
+    for block in column.blocks():
+        finite = np.isfinite(block)
+        yield block if finite.all() else block[finite]
+
+
+def take_sample(column: Written) -> Sample:
+    """Look at a whole column."""
+    count, largest, few = 0, 0.0, np.zeros(0)
+    for block in finite_blocks(column):
+        count += len(block)
+        if len(block):
+            largest = max(largest, float(block.max()), -float(block.min()))
+        for end in (MANY, 32 * MANY, len(block)):  # mostly the first few show many
+            if len(few) < MANY:
+                few = np.unique(np.concatenate([few, block[:end]]))
+    stride, at, picked = max(1, count // SAMPLE), 0, []
+    for block in finite_blocks(column):
+        picked.append(block[-at % stride :: stride])
+        at += len(block)
+    distinct = np.unique(np.concatenate([np.zeros(0), *picked]))
+    different = len(few) - int(0.0 in few)
+    return Sample(distinct[distinct != 0], different, count, largest)
+
+
+def decimals_of(column: Written) -> int | None:
+    """The fewest digits after the point that fit every value, or None."""
+    return _grown(fewest_decimals, finite_blocks(column), 0)
+
+
+def digits_of(column: Written, decimals: int | None) -> int | None:
+    """The fewest significant digits that fit every value, or None.
+
+    Args:
+        decimals: what fits every value, if anything does; it spares looking at most blocks, whose
+            numbers have no more digits than were found already.
+    """
+
+    def grown(block: Floats, fewest: int) -> int | None:
+        largest = float(np.abs(block).max()) if len(block) else 0.0
+        return fewest if most_digits(largest, decimals) <= fewest else fewest_digits(block, fewest)
+
+    return _grown(grown, finite_blocks(column), 1)
+
+
+def narrow_decimals_of(column: Written, storage: FloatFormat) -> int | None:
+    """The fewest digits after the point that fit every value before it was stored, or None."""
+
+    def grown(block: Floats, fewest: int) -> int | None:
+        return decimals_before_storage(block, storage, fewest)
+
+    return _grown(grown, finite_blocks(column), 0)
+
+
+def narrow_digits_of(column: Written, storage: FloatFormat) -> int | None:
+    """The fewest significant digits that fit every value before it was stored, or None."""
+
+    def grown(block: Floats, fewest: int) -> int | None:
+        return digits_before_storage(block, storage, fewest)
+
+    return _grown(grown, finite_blocks(column), 1)
+
+
+def _grown(
+    grow: Callable[[Floats, int], int | None], blocks: Iterable[Floats], fewest: int
+) -> int | None:
+    """Let a number of digits grow until it fits every block; None where none fits one."""
+    for block in blocks:
+        more = grow(block, fewest)
+        if more is None:
+            return None
+        fewest = more
+    return fewest
+
+
+def grids_that_hold(
+    column: Written, sample: Sample, half: Callable[[Floats], Floats], storage: FloatFormat
+) -> list[FloatFormat]:
+    """The formats coarser than the storage on whose grid every value lies, coarsest first.
+
+    Args:
+        column: the values.
+        sample: of them; most formats are excluded by it.
+        half: what printing may have moved each value by.
+        storage: how the file keeps the numbers.
+    """
+
+    def holds(form: FloatFormat, values: Floats) -> bool:
+        nearest = form.nearest(values)
+        if np.array_equal(nearest, values):
+            return True
+        off_grid = np.abs(nearest - values)
+        # a tie such as 0.03125 printed as 0.0312 is half a unit off
+        return bool(np.all(off_grid <= half(values) + 2 * np.spacing(np.abs(values))))
+
+    coarser = (f for f in FORMATS.values() if f.significand_bits < storage.significand_bits)
+    return [
+        f
+        for f in coarser
+        if holds(f, sample.distinct) and all(holds(f, b) for b in finite_blocks(column))
+    ]
