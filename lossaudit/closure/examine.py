@@ -35,6 +35,7 @@ class LogEvidence:
         not_additive: why the formula need not hold between these aggregates, or empty.
         known_steps: False where steps are mere row numbers.
         spacing: how the totals' steps follow one another, or None.
+        join: the total and the terms row by row, or None where some of them are not there.
     """
 
     spec: Spec
@@ -46,6 +47,7 @@ class LogEvidence:
     not_additive: str = ""
     known_steps: bool = True
     spacing: Spacing | None = None
+    join: Join | None = None
 
     def locate(self, record: int) -> Location:
         """Where a record stands in the file."""
@@ -80,24 +82,20 @@ def examine(spec: Spec, log: Log, damage: Sequence[Damage] = ()) -> LogEvidence:
     if obstacle:
         return replace(evidence, obstacle=obstacle)
     assert binding.total is not None
-    used = {n: binding.aggregates[n] for n in names(binding.declared) - RESERVED}
-    total = binding.aggregates["total"]
-    not_additive = why_not_additive(binding.declared, total, used) or ""
-    if not_additive and not may_hold(total, used):
-        return replace(evidence, obstacle=not_additive, not_additive=not_additive)
     keys = find_keys(log, spec.step)
     if "step" in names(binding.declared) and not keys.is_global:
         return replace(evidence, obstacle=f"the formula uses `step`, but {_no_step(keys)}")
     tags = list(dict.fromkeys(t for t in binding.tags.values() if t != binding.total))
     join = Join(log, binding.total, tags, keys, spec.duplicates)
+    used = {n: binding.aggregates[n] for n in names(binding.declared) - RESERVED}
+    total = binding.aggregates["total"]
+    not_additive = why_not_additive(binding.declared, total, used) or ""
+    evidence = replace(evidence, not_additive=not_additive, known_steps=keys.known, join=join)
+    if not_additive and not may_hold(total, used):
+        return replace(evidence, obstacle=not_additive)
     spacing = survey(join.steps()) if keys.known else None
-    return replace(
-        evidence,
-        outcome=_fold(join, binding, keys, spec.dtype, spacing),
-        not_additive=not_additive,
-        known_steps=keys.known,
-        spacing=spacing,
-    )
+    outcome = _fold(join, binding, keys, spec.dtype, spacing)
+    return replace(evidence, outcome=outcome, spacing=spacing)
 
 
 def _fold(join: Join, binding: Binding, keys: Keys, dtype: str, spacing: Spacing | None) -> Outcome:
