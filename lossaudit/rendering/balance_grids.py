@@ -1,24 +1,18 @@
-"""Who dominates: shares, their course, ratios of terms, and what other weights would do."""
+"""Who dominates: shares, their course, and ratios of the terms."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-
-from lossaudit.model.balance import Balance, EqualShares, Ratio, Share
+from lossaudit.model.balance import Balance, Ratio, Share
 from lossaudit.model.result import Witness
 from lossaudit.rendering.grid import LONGEST_NAME, Cell, Grid, Heading, Tone, name_cell, room_beside
 from lossaudit.rendering.numbers import render_number, render_percent
 from lossaudit.rendering.safe_text import clip, escape_text, shorten_middle
-from lossaudit.rendering.sparkline import LIMIT, render_bar, render_sparkline, render_stack
+from lossaudit.rendering.sparkline import LIMIT, render_bar, render_sparkline
 
 LEAST_SPAN = 0.1
 """Ten percentage points: a line of shares that move less is not blown up to look like more."""
 
 LONGEST_LINE = 60
-
-MOST_TERMS = 5
-"""Terms that the other weights are shown for; the largest."""
 
 SIGNS = {"positive": "+", "negative": "-", "mixed": "±", "zero": "0"}
 TREND_TONES: dict[str, Tone] = {"rising": "strong", "falling": "strong", "unknown": "quiet"}
@@ -33,10 +27,10 @@ def shares_grid(witness: Witness, page_width: int) -> Grid | None:
         headings, bar = _share_headings("mean share"), max(8, min(page_width - 50, LONGEST_LINE))
         rows = tuple(_share_row(t, s, None, bar) for t, s in witness.shares.items())
         return Grid("Shares of the declared formula", headings, rows)
-    limit = _limit(balance)
+    limit = limit_of(balance)
     marked = "" if limit is None else f", {LIMIT} {100 * limit:.4g}% allowed"
     term, *others = _share_headings(f"p50{marked}")
-    names = _ranked(witness)
+    names = ranked(witness)
     rows = tuple(
         (row[0], _weight_cell(balance.weights.get(t)), *row[1:])
         for t in names
@@ -45,8 +39,8 @@ def shares_grid(witness: Witness, page_width: int) -> Grid | None:
     headings = (term, Heading("weight", "right", drop=2), *others)
     bar = room_beside(headings, rows, page_width, LONGEST_LINE)
     rows = tuple(
-        (*row[:-1], Cell(render_bar(witness.shares[t].p50, bar, limit)))
-        for t, row in zip(names, rows, strict=True)
+        (*row[:-1], Cell(render_bar(p50, bar, limit), share_cell(p50, limit).tone))
+        for row, p50 in zip(rows, (witness.shares[t].p50 for t in names), strict=True)
     )
     title = f"Shares of the declared formula, over {_counted(balance.rows)}"
     return Grid(title, headings, rows, _left_out(balance))
@@ -57,7 +51,7 @@ def course_grid(witness: Witness, page_width: int) -> Grid | None:
     balance = witness.balance
     if balance is None or not balance.courses:
         return None
-    courses = {t: balance.courses[t] for t in _ranked(witness) if t in balance.courses}
+    courses = {t: balance.courses[t] for t in ranked(witness) if t in balance.courses}
     is_signed = any(c.sign != "positive" for c in courses.values())
     headings = (
         Heading("term"),
@@ -101,7 +95,7 @@ def ratios_grid(witness: Witness, page_width: int) -> Grid | None:
     room = max(8, min((page_width - 56) // 2, LONGEST_NAME))
     rows = tuple(
         (
-            Cell(f"{_short(r.numerator, room)} / {_short(r.denominator, room)}"),
+            Cell(f"{short(r.numerator, room)} / {short(r.denominator, room)}"),
             *(Cell(render_number(float(f"{v:.3g}"))) for v in (r.p05, r.p50, r.p95)),
             Cell(_often(r)),
         )
@@ -110,61 +104,7 @@ def ratios_grid(witness: Witness, page_width: int) -> Grid | None:
     return Grid("Ratios of the terms", headings, rows)
 
 
-def equal_grid(witness: Witness) -> Grid | None:
-    """The weights at which no term dominates."""
-    balance = witness.balance
-    if balance is None or balance.equal is None:
-        return None
-    equal = balance.equal
-    is_pair = bool(equal.alone)
-    headings = (
-        Heading("term"),
-        Heading("weight", "right"),
-        Heading("equal at", "right"),
-        *(() if is_pair else (Heading("p50 then", "right"),)),
-    )
-    rows = tuple(
-        (
-            name_cell(term),
-            Cell(render_number(weight)),
-            Cell(_new_weight(term, equal), "strong"),
-            *(() if is_pair else (Cell(_p50(equal.shares, term)),)),
-        )
-        for term, weight in ((t, balance.weights.get(t, math.nan)) for t in _ranked(witness))
-        if term in equal.weights
-    )
-    return Grid("Equal shares", headings, rows, _how_equal(equal))
-
-
-def what_if_grid(witness: Witness, page_width: int) -> Grid | None:
-    """The shares of the largest terms at other weights, as medians, and all means end to end."""
-    balance = witness.balance
-    if balance is None or not balance.what_if:
-        return None
-    ranked = _ranked(witness)
-    shown = ranked[:MOST_TERMS]
-    headings = (
-        Heading("weight"),
-        *(Heading(f"{_short(t, 16)} p50", "right", drop=1 + k) for k, t in enumerate(shown)),
-        Heading("means, in this order", drop=len(shown) + 1),
-    )
-    named: list[tuple[str, Tone, Mapping[str, Share]]] = [("declared", "quiet", witness.shares)]
-    for w in balance.what_if:
-        named.append((f"{_short(w.term)} = {render_number(w.weight)}", "", w.shares))
-    numbers = [
-        (Cell(name, tone), *(_median_cell(shares, t, balance) for t in shown))
-        for name, tone, shares in named
-    ]
-    line = room_beside(headings, [(*row, Cell("")) for row in numbers], page_width, LONGEST_LINE)
-    rows = tuple(
-        (*row, Cell(render_stack([s[t].mean for t in ranked if t in s], line)))
-        for row, (_, _, s) in zip(numbers, named, strict=True)
-    )
-    note = "The largest terms, as far as there is room; the JSON report has all of them."
-    return Grid("What if", headings, rows, note if len(ranked) > 3 else "")
-
-
-def _ranked(witness: Witness) -> list[str]:
+def ranked(witness: Witness) -> list[str]:
     """The terms, the one with the largest median share first."""
     return sorted(witness.shares, key=lambda term: -witness.shares[term].p50)
 
@@ -179,7 +119,7 @@ def _share_row(term: str, share: Share, limit: float | None, bar_width: int) -> 
         name_cell(term),
         Cell(render_percent(share.mean)),
         Cell(render_percent(share.p05)),
-        _share_cell(share.p50, limit),
+        share_cell(share.p50, limit),
         Cell(render_percent(share.p95)),
         Cell(render_bar(share.mean, bar_width)),
     )
@@ -189,22 +129,17 @@ def _weight_cell(weight: float | None) -> Cell:
     return Cell("" if weight is None else render_number(weight))
 
 
-def _share_cell(share: float, limit: float | None) -> Cell:
-    return Cell(render_percent(share), "unsure" if limit is not None and share > limit else "")
+def share_cell(share: float, limit: float | None) -> Cell:
+    """A median share; one above the limit is marked, also where there is no colour."""
+    if limit is not None and share > limit:
+        return Cell(f"!{render_percent(share)}", "unsure")
+    return Cell(render_percent(share))
 
 
-def _median_cell(shares: Mapping[str, Share], term: str, balance: Balance) -> Cell:
-    return _share_cell(shares[term].p50, _limit(balance)) if term in shares else Cell("")
-
-
-def _limit(balance: Balance) -> float | None:
+def limit_of(balance: Balance) -> float | None:
     """The largest share allowed, if it is one: a stored result may say anything."""
     limit = balance.max_share
     return limit if limit is not None and 0 <= limit <= 1 else None
-
-
-def _p50(shares: Mapping[str, Share], term: str) -> str:
-    return render_percent(shares[term].p50) if term in shares else ""
 
 
 def _counted(rows: int) -> str:
@@ -223,25 +158,6 @@ def _often(ratio: Ratio) -> str:
     return f"{f'{ratio.below:,}' if ratio.below else 'none'} of {ratio.rows:,} rows"
 
 
-def _new_weight(term: str, equal: EqualShares) -> str:
-    if term in equal.left_out:
-        return ""
-    weight = equal.alone.get(term, equal.weights[term])
-    kept = not equal.alone and term == equal.keeps
-    return render_number(float(f"{weight:.4g}")) + (" (kept)" if kept else "")
-
-
-def _how_equal(equal: EqualShares) -> str:
-    if equal.alone:
-        return (
-            "Either weight, if the other stays: then each term is the larger one on half the rows."
-        )
-    text = "All together: then the medians of all |weight * term| are equal."
-    if equal.left_out:
-        names = ", ".join(_short(name) for name in equal.left_out[:5])
-        text += f" Left out, 0 on half of the rows or more: {names}."
-    return text
-
-
-def _short(name: str, width: int = 24) -> str:
+def short(name: str, width: int = 24) -> str:
+    """A name in at most so many characters, escaped."""
     return shorten_middle(escape_text(clip(name, 200)), width)

@@ -9,16 +9,11 @@ from lossaudit.model.finding import Finding, Severity, Verdict
 from lossaudit.model.report import Page, Report
 from lossaudit.model.result import ExitCode, Result, Witness
 from lossaudit.rendering.agreement import agreement_grid
-from lossaudit.rendering.balance_grids import (
-    course_grid,
-    equal_grid,
-    ratios_grid,
-    shares_grid,
-    what_if_grid,
-)
+from lossaudit.rendering.balance_grids import course_grid, ratios_grid, shares_grid
 from lossaudit.rendering.findings import also_fits, by_severity
 from lossaudit.rendering.grid import Grid
 from lossaudit.rendering.numbers import render_steps
+from lossaudit.rendering.other_weights import equal_grid, what_if_grid
 from lossaudit.rendering.safe_text import escape_text, shorten_middle
 from lossaudit.rendering.terminal import draw, draw_first, safe, terminal, written
 from lossaudit.rendering.weights import weights_grid

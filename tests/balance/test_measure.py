@@ -65,6 +65,25 @@ def test_shares_are_those_of_check_bit_for_bit() -> None:
         assert measure(e).shares == e.outcome.shares
 
 
+FORMULAS = {
+    "2*a - 0.1*b": 2 * A - 0.1 * B,
+    "(a + b)*(c - 3) + d**2": (A + B) * (C - 3) + D**2,
+    "where(step < 200, 0.5, 1)*a + min(1, step/100)*b + c": (
+        np.where(STEP < 200, 0.5, 1.0) * A + np.minimum(1, STEP / 100) * B + C
+    ),
+    "max(a, b) + exp(-c)*d + sqrt(e) + 0.5": np.maximum(A, B) + np.exp(-C) * D + np.sqrt(E) + 0.5,
+    "a/(2*b) + a*b*c": A / (2 * B) + A * B * C,
+}
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_shares_of_any_formula_are_those_of_check_bit_for_bit(formula: str) -> None:
+    e = evidence(formula, cut=123, loss=FORMULAS[formula], a=A, b=B, c=C, d=D, e=E)
+    assert e.outcome is not None
+    assert (e.outcome.declared.decided, e.outcome.declared.refuted) == (ROWS, 0)
+    assert measure(e).shares == e.outcome.shares
+
+
 def test_what_if_is_recomputed_on_the_rows() -> None:
     found = measured(
         "2*a + b - 0.5*c", "a=1,8", "c=-3", loss=2 * A + B - 0.5 * C, a=A, b=B, c=C, cut=77
