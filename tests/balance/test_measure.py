@@ -226,6 +226,28 @@ def test_rows_that_do_not_count_are_counted_by_their_reason() -> None:
     assert found.rows == ROWS - 10
 
 
+def test_an_infinite_factor_does_not_hide_behind_a_finite_product() -> None:
+    b = B.copy()
+    b[9] = np.inf
+    found = measured("a/b + c", loss=A / B + C, a=A, b=b, c=C).balance
+    assert found.left_out == {"a term is not finite": 1}
+
+
+def test_a_repeated_step_that_cannot_be_paired_does_not_count() -> None:
+    """Tags with records of their own; step 1 has two totals and one value of `a`."""
+    tags = ["loss", "a", "b"]
+    records = [*((s, t) for s in range(4) for t in tags), (1, "loss"), (1, "b")]
+    columns = {}
+    for k, tag in enumerate(tags):
+        at = np.array([i for i, (_, t) in enumerate(records) if t == tag])
+        columns[tag] = Column(tag, np.full(len(at), k + 1.0), at, "float64")
+    steps = np.array([s for s, _ in records])
+    table = Table("events", columns, np.arange(len(records)), "byte", steps)
+    found = measure(examine(spec_from_formula("loss = a + b"), Log.of(table))).balance
+    assert found.left_out == {"a repeated step cannot be paired": 2}
+    assert found.rows == 3
+
+
 def test_rows_count_without_a_total_that_is_finite() -> None:
     loss = A + B
     loss[::2] = np.inf
@@ -305,7 +327,7 @@ def test_what_is_no_question_is_refused(text: str) -> None:
 
 
 def test_questions_are_asked_once_and_not_without_end() -> None:
-    asked = parse_what_if(["a=1,2.50", "a=1", "`b=c`=-3e-2"])
+    asked = parse_what_if([" a = 1, 2.50", "a=1", "`b=c`=-3e-2"])
     assert [(q.term, q.weight) for q in asked] == [("a", 1.0), ("a", 2.5), ("`b=c`", -0.03)]
     with pytest.raises(UsageError, match="at most 64"):
         parse_what_if([f"a={','.join(map(str, range(65)))}"])
