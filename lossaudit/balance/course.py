@@ -82,7 +82,9 @@ class CourseFold:
             return
         self._follow(row_shares(values * self.terms.weights[:, None]))
         for weights, histograms in zip(self.plan.variants, self.shares, strict=True):
-            histograms.update(self.terms.names, values * weights[:, None])
+            with np.errstate(over="ignore"):
+                weighted = values * weights[:, None]
+            histograms.update(self.terms.names, weighted)
         for (i, j), ratio in zip(self.plan.pairs, self.ratios, strict=True):
             ratio.update(np.abs(values[i]), np.abs(values[j]))
 

@@ -48,17 +48,17 @@ def solve(census: Census) -> EqualWeights | None:
     usable = [i for i in census.by_size() if 0 < medians.get(i, 0.0) < math.inf]
     if len(usable) < 2:
         return None
-    keeps, weights = usable[0], terms.weights.copy()
+    keeps, weights = usable[0], terms.weights.tolist()
     for i in usable[1:]:
-        size = abs(terms.weights[keeps]) * medians[keeps] / medians[i]
-        weights[i] = math.copysign(size, terms.weights[i])
+        size = abs(weights[keeps]) * medians[keeps] / medians[i]
+        weights[i] = math.copysign(size, weights[i])
     alone = _alone(census) if len(terms.names) == 2 else {}
     if alone:
         other = 1 - keeps
         weights[other] = alone[other]
-    if not np.isfinite(weights).all():
+    if not all(map(math.isfinite, [*weights, *alone.values()])):
         return None
-    return EqualWeights(keeps, weights, alone, tuple(sorted(set(places) - set(usable))))
+    return EqualWeights(keeps, np.array(weights), alone, tuple(sorted(set(places) - set(usable))))
 
 
 def _alone(census: Census) -> dict[int, float]:

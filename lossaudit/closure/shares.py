@@ -14,17 +14,18 @@ BINS = 2000
 
 
 def row_shares(weighted: Floats) -> Floats:
-    """|w t| / sum of |w t| of each row; rows of nothing but zeros say nothing and are left out.
+    """|w t| / sum of |w t| of each row; rows say nothing where the sum is 0 or overflows.
 
     Args:
-        weighted: shape (terms, N), finite.
+        weighted: shape (terms, N), without NaN.
 
     Returns:
         Shape (terms, N) or fewer columns; each column adds up to 1.
     """
     sizes = np.abs(weighted)
-    whole = sizes.sum(axis=0)
-    kept = whole > 0
+    with np.errstate(over="ignore"):
+        whole = sizes.sum(axis=0)
+    kept = (whole > 0) & (whole < np.inf)
     if not kept.all():
         sizes, whole = sizes[:, kept], whole[kept]
     return np.asarray(sizes / whole)

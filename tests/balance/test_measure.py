@@ -194,6 +194,15 @@ def test_a_constant_has_a_share_and_is_compared_with_nothing() -> None:
     assert found.balance.equal.weights["1"] == 0.25
 
 
+def test_sizes_that_no_weight_can_make_equal_overflow_nothing() -> None:
+    columns = {"loss": np.ones(ROWS), "a": A * 1e300, "b": B * 1e-300}
+    e = evidence("a + b", "loss=median:20", **columns)
+    found = measure(e, parse_what_if(["a=1e300", "b=1e9"])).balance
+    assert found.equal is None
+    assert [len(w.shares) for w in found.what_if] == [0, 2]
+    assert found.ratios[0].p50 == np.inf
+
+
 def test_one_term_is_the_whole_and_has_no_rival() -> None:
     found = measured("3*a", "a=0", loss=3 * A, a=A).balance
     assert found.courses["a"].trend == "flat"
