@@ -91,12 +91,12 @@ class Preparation:
         cautious = None
         if self._assumptions:
             gap = self.gap * FORMATS["float32"].unit_roundoff
-            gathered = self._before.rows if self._before.window else 0
+            gathered = self._before.gathered(len(rows))
             coarse = Arithmetic(binding.cautious_dtype)
             extra = extra + gathered + gap / coarse.form.unit_roundoff
             coarse = replace(coarse, extra_roundings=extra)
             cautious = self._block(rows, binding.cautious, coarse, decidable)
-        self._before.pass_on({t: rows.values[t] for t in binding.tags.values()}, len(rows))
+        self._before.pass_on(rows.values, rows.present, len(rows))
         return Prepared(block, barred, cautious, " or ".join(self._assumptions))
 
     def _block(
@@ -114,7 +114,7 @@ class Preparation:
             values = self._before.joined(tag, rows.values[tag])
             half = resolutions[tag].half_width(values, self.dtype)
             columns[name] = arithmetic.column(*self._before.means(values, half, len(rows)))
-            present[name] = rows.present[tag]
+            present[name] = self._before.held(tag, rows.present[tag])
         for name, values in (("step", rows.step.astype(np.float64)), ("epoch", rows.epoch)):
             columns.setdefault(name, arithmetic.exactly(values))
             present.setdefault(name, np.isfinite(values) if name == "epoch" else _all(rows))
