@@ -6,6 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("lossaudit", deadline=None)  # a busy machine is no failure
+settings.load_profile("lossaudit")
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 

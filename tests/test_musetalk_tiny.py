@@ -17,7 +17,7 @@ FORMATS = ("log.jsonl", "log.csv", "log.txt", "events")
 EXPECTED = {
     "main": ("PASS", set()),
     "figure": ("FAIL", {"rival-formula"}),
-    "weight-change": ("FAIL", {"formula-mismatch"}),
+    "weight-change": ("FAIL", {"weight-changed"}),
     "resumed": ("PASS", {"duplicate-steps"}),
     "accumulation": ("PASS", {"duplicate-steps"}),
     "bf16": ("PASS", {"value-lattice"}),
@@ -31,8 +31,11 @@ def test_run_gets_its_verdict_in_every_format(run: str, form: str) -> None:
     result = check_logs(load_spec("musetalk-v1"), [str(RUNS / run / form)])
     assert result.verdict == Verdict(verdict), result.reason
     found = {f.check for f in result.findings}
-    repeated_bars = {"duplicate-steps"} if form == "log.txt" else set()  # tqdm redraws its bar
-    assert found - repeated_bars == checks - repeated_bars
+    # tqdm redraws its bar, and prints three digits, which do not add up as they stand
+    of_text = {"duplicate-steps", "display-rounding"} if form == "log.txt" else set()
+    assert found - of_text == checks - of_text
+    if form == "log.txt" and verdict == "PASS":
+        assert of_text <= found
 
 
 @pytest.mark.parametrize("form", ["log.jsonl", "log.csv", "events"])

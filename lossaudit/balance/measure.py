@@ -14,8 +14,10 @@ from lossaudit.balance.ratios import all_pairs, pairs_with
 from lossaudit.balance.terms import WeightedTerms
 from lossaudit.balance.what_if import Question, place_of
 from lossaudit.closure.examine import LogEvidence
+from lossaudit.closure.verdict import judge
 from lossaudit.closure.weigh import MOST_WEIGHTS
 from lossaudit.model.balance import Balance, EqualShares, Ratio, Share, WhatIf
+from lossaudit.model.finding import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +117,12 @@ def _equal_shares(
 
 def _cautions(evidence: LogEvidence) -> list[str]:
     """What keeps the shares from being those that were trained."""
-    found = []
-    outcome = evidence.outcome
-    if outcome is not None and outcome.declared.refuted and not evidence.not_additive:
-        rows = f"{outcome.declared.refuted:,} of {outcome.declared.decided:,} decided rows"
-        found.append(
-            f"the formula is refuted on {rows}: these are the shares of the declared weights, not "
-            "of those that were trained"
-        )
     if evidence.not_additive:
-        found.append(f"shares of what was logged: {evidence.not_additive}")
-    return found
+        return [f"shares of what was logged: {evidence.not_additive}"]
+    outcome = evidence.outcome
+    if outcome is None or not outcome.declared.refuted:
+        return []
+    verdict, _ = judge(evidence)
+    unlike = "refute the formula" if verdict is Verdict.FAIL else "do not close as they stand"
+    rows = f"{outcome.declared.refuted:,} of {outcome.declared.decided:,} decided rows {unlike}"
+    return [f"{rows}: these are the shares of the declared weights, not of those that were trained"]

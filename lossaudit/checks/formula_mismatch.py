@@ -33,6 +33,7 @@ import math
 from collections.abc import Iterator
 
 from lossaudit.closure.check import Check
+from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome, ViolatingRow
 from lossaudit.model.finding import Finding, Severity
@@ -46,7 +47,8 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
     outcome = evidence.outcome
     if outcome is None or outcome.declared.refuted <= outcome.declared.nonfinite:
         return
-    if outcome.fitting() or evidence.not_additive:
+    first = next(iter(evidence.explanations), None)
+    if evidence.not_additive or (first is not None and first.check != CHECK.name):
         return
     finite = [v for v in outcome.violations if abs(v.residual) < float("inf")]
     row = finite[0] if finite else outcome.violations[0]
@@ -54,11 +56,21 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
         CHECK.name,
         CHECK.severity,
         f"{outcome.declared.refuted:,} of {outcome.declared.decided:,} decided rows refute the "
-        f"declared formula; {_in_numbers(row, evidence)}{_hint(outcome, evidence)}{_fit(outcome)}",
+        f"declared formula; {_in_numbers(row, evidence)}{_hint(outcome, evidence)}"
+        f"{_follows(first) if first else _fit(outcome)}",
         outcome.declared.steps,
         evidence.locate(row.record),
-        {"refuted_rows": outcome.declared.refuted, "decided": outcome.declared.decided},
+        {
+            "refuted_rows": outcome.declared.refuted,
+            "decided": outcome.declared.decided,
+            "formula": first.formula if first else "",
+        },
     )
+
+
+def _follows(explanation: Explanation) -> str:
+    """The weights that all rows fit."""
+    return f"; {explanation.summary}: all rows follow {explanation.formula}"
 
 
 def _hint(outcome: Outcome, evidence: LogEvidence) -> str:
@@ -78,21 +90,14 @@ def _hint(outcome: Outcome, evidence: LogEvidence) -> str:
 
 
 def _fit(outcome: Outcome) -> str:
-    """What the certified weights say: which weight is another, or where the declared ones end."""
+    """Where the rows that some weights fit end, if not all rows do."""
     box = outcome.box
     if box is None:
         return ""
     if not box.complete and outcome.stretch:
         first, last = outcome.stretch
         return f"; the longest stretch that some weights fit is steps {first:,} to {last:,}"
-    ends = zip(outcome.weights.items(), box.low.tolist(), box.high.tolist(), strict=True)
-    off = [
-        f"`{name}` has weight {' to '.join(dict.fromkeys(f'{x:.6g}' for x in (low, high)))}, "
-        f"not {declared:g}"
-        for (name, declared), low, high in ends
-        if not low <= declared <= high
-    ]
-    return "; all rows fit weights among which " + ", ".join(off[:3]) if off else ""
+    return ""
 
 
 def _in_numbers(row: ViolatingRow, evidence: LogEvidence) -> str:

@@ -30,33 +30,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lossaudit.closure.check import Check
+from lossaudit.closure.check import Check, explained
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.model.finding import Finding, Severity
-from lossaudit.spec.tree import render
 
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
-    outcome = evidence.outcome
-    fitting = [r for r in outcome.fitting() if not r.automatic] if outcome else []
-    if outcome is None or not fitting:
-        return
-    rival = fitting[0]
-    yield Finding(
-        CHECK.name,
-        CHECK.severity,
-        f"the log follows rival `{rival.name}`, {render(rival.expr)}, on all "
-        f"{outcome.declared.decided:,} decided rows; {outcome.declared.refuted:,} of them refute "
-        "the declared formula",
-        outcome.declared.steps,
-        evidence.locate(outcome.violations[0].record),
-        {
-            "rival": rival.name,
-            "formula": render(rival.expr),
-            "refuted_rows": outcome.declared.refuted,
-            "also": [r.name for r in fitting[1:]],
-        },
-    )
+    return explained(CHECK, evidence)
 
 
 CHECK = Check(

@@ -27,29 +27,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lossaudit.closure.check import Check
+from lossaudit.closure.check import Check, explained
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.model.finding import Finding, Severity
-from lossaudit.spec.tree import render
 
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
-    outcome = evidence.outcome
-    fitting = outcome.fitting() if outcome else ()
-    if outcome is None or not fitting or not fitting[0].automatic:
-        return
-    if not fitting[0].name.startswith("exchange "):
-        return
-    rival = fitting[0]
-    yield Finding(
-        CHECK.name,
-        CHECK.severity,
-        f"the weights of {rival.name.removeprefix('exchange ')} have changed places: "
-        f"all {outcome.declared.decided:,} decided rows follow {render(rival.expr)}",
-        outcome.declared.steps,
-        evidence.locate(outcome.violations[0].record),
-        {"formula": render(rival.expr), "also": [r.name for r in fitting[1:]]},
-    )
+    return explained(CHECK, evidence)
 
 
 CHECK = Check(

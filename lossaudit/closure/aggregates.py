@@ -24,6 +24,9 @@ our text reader calls MetricLogger's "median (mean)" pairs `loss` and `loss (mea
 LONGEST_WINDOW = 100_000
 """Steps between rows beyond which they are no window; samples are counted then, not steps."""
 
+TERMS_OF_A_TRAILING_MEAN = Aggregate("step")
+"""A trailing total is recomputed: its terms are single steps, whose formula is averaged here."""
+
 RANKS = 8
 """Ranks that a mean over ranks is taken to have where nobody says; each adds one rounding."""
 
@@ -55,7 +58,8 @@ def why_not_additive(expr: Expr, total: Aggregate, terms: Mapping[str, Aggregate
         total: the total's aggregate.
         terms: the aggregate of each name in the formula.
     """
-    other = {name: a for name, a in sorted(terms.items()) if a != total}
+    expected = TERMS_OF_A_TRAILING_MEAN if total.kind == "trailing" else total
+    other = {name: a for name, a in sorted(terms.items()) if a != expected}
     if other:
         name, aggregate = next(iter(other.items()))
         return f"the total is logged as {total} but `{name}` as {aggregate}: they cover other steps"
@@ -135,7 +139,7 @@ def accumulation_roundings(
         with np.errstate(divide="ignore", invalid="ignore"):
             shrunk = np.log(largest / magnitude)
         return np.ceil(3 * (1 + shrunk) / (1 - total.decay))
-    if total.kind in ("mean", "sum") and not total.wide:
+    if total.kind in ("mean", "sum", "trailing") and not total.wide:
         return window
     if total.kind == "rank-mean":
         return np.full(len(window), float(total.count or RANKS))

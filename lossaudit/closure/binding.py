@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from lossaudit.closure.aggregates import aggregate_of, conventional
+from lossaudit.closure.aggregates import (
+    TERMS_OF_A_TRAILING_MEAN,
+    aggregate_of,
+    conventional,
+)
 from lossaudit.closure.keys import STEP_TAGS
 from lossaudit.closure.rivals import Candidate, rivals_of, same_as
 from lossaudit.model.log import Log
@@ -200,6 +204,7 @@ def _aggregates(
             own, assumed[total] = parse_aggregate(text), text
     base = own or Aggregate()
     found = {"total": base}
+    base = TERMS_OF_A_TRAILING_MEAN if base.kind == "trailing" else base
     for name, tag in tags.items():
         found[name] = aggregate_of(name, tag, spec.aggregates) or base
     return found, assumed

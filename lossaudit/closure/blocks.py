@@ -16,6 +16,7 @@ from lossaudit.closure.binding import Binding
 from lossaudit.closure.decide import Block
 from lossaudit.closure.keys import Keys
 from lossaudit.closure.rows import Rows
+from lossaudit.closure.trail import Trail
 from lossaudit.model.table import Bools, Floats
 from lossaudit.numerics.bounded import Arithmetic, Bounded
 from lossaudit.numerics.formats import FORMATS, gamma
@@ -26,7 +27,7 @@ from lossaudit.spec.tree import RESERVED, Expr, Name, names
 
 SAMPLES_A_WINDOW = 17
 
-ACCUMULATED = frozenset({"mean", "sum", "ema", "rank-mean"})
+ACCUMULATED = frozenset({"mean", "sum", "ema", "rank-mean", "trailing"})
 """Aggregates of several steps."""
 
 
@@ -64,15 +65,21 @@ class Preparation:
     dtype: str
     gap: int = 0
     _largest: float = 0.0
+    _before: Trail = field(default_factory=Trail)
     _assumptions: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._before = Trail(_trailing(self.binding))
         self._assumptions = _assume(self.binding, self.gap)
 
     def prepare(self, rows: Rows) -> Prepared:
         """The next rows of the log."""
         binding = self.binding
         barred = _barred(rows, binding, self.keys)
+        if not self._before.is_full(len(rows)):
+            barred["the window of the trailing mean is not full yet"] = self._before.partial(
+                len(rows)
+            )
         extra = self._extra_roundings(rows)
         if np.isnan(extra).any():
             barred["the window of the mean is unknown"] = np.isnan(extra)
@@ -80,15 +87,40 @@ class Preparation:
         decidable = np.ones(len(rows), bool)
         for where in barred.values():
             decidable &= ~where
-        likely = Arithmetic(binding.dtype, extra)
-        block = _block(rows, binding, binding.resolutions, likely, self.dtype, decidable)
-        if not self._assumptions:
-            return Prepared(block, barred)
-        gap = self.gap * FORMATS["float32"].unit_roundoff
-        coarse = Arithmetic(binding.cautious_dtype)
-        coarse = replace(coarse, extra_roundings=extra + gap / coarse.form.unit_roundoff)
-        cautious = _block(rows, binding, binding.cautious, coarse, self.dtype, decidable)
+        block = self._block(rows, binding.resolutions, Arithmetic(binding.dtype, extra), decidable)
+        cautious = None
+        if self._assumptions:
+            gap = self.gap * FORMATS["float32"].unit_roundoff
+            gathered = self._before.gathered(len(rows))
+            coarse = Arithmetic(binding.cautious_dtype)
+            extra = extra + gathered + gap / coarse.form.unit_roundoff
+            coarse = replace(coarse, extra_roundings=extra)
+            cautious = self._block(rows, binding.cautious, coarse, decidable)
+        self._before.pass_on(rows.values, rows.present, len(rows))
         return Prepared(block, barred, cautious, " or ".join(self._assumptions))
+
+    def _block(
+        self,
+        rows: Rows,
+        resolutions: Mapping[str, Resolution],
+        arithmetic: Arithmetic,
+        decidable: Bools,
+    ) -> Block:
+        """The rows as intervals, in one reading of how they were written."""
+        binding = self.binding
+        assert binding.total is not None
+        columns, present = {}, {}
+        for name, tag in binding.tags.items():
+            values = self._before.joined(tag, rows.values[tag])
+            half = resolutions[tag].half_width(values, self.dtype)
+            columns[name] = arithmetic.column(*self._before.means(values, half, len(rows)))
+            present[name] = self._before.held(tag, rows.present[tag])
+        for name, values in (("step", rows.step.astype(np.float64)), ("epoch", rows.epoch)):
+            columns.setdefault(name, arithmetic.exactly(values))
+            present.setdefault(name, np.isfinite(values) if name == "epoch" else _all(rows))
+        total = rows.values[binding.total]
+        half = resolutions[binding.total].half_width(total, self.dtype)
+        return Block(total, half, columns, present, decidable, arithmetic)
 
     def _extra_roundings(self, rows: Rows) -> Floats:
         """What accumulating adds to each row's bound; shape () where it is the same for all."""
@@ -102,29 +134,6 @@ class Preparation:
         window = _windows(rows, self.binding, self.keys)
         extra = accumulation_roundings(total, window, size, largest)
         return extra[0] if len(extra) and np.all(extra == extra[0]) else extra
-
-
-def _block(
-    rows: Rows,
-    binding: Binding,
-    resolutions: Mapping[str, Resolution],
-    arithmetic: Arithmetic,
-    dtype: str,
-    decidable: Bools,
-) -> Block:
-    """The rows as intervals, in one reading of how they were written."""
-    assert binding.total is not None
-    columns, present = {}, {}
-    for name, tag in binding.tags.items():
-        half = resolutions[tag].half_width(rows.values[tag], dtype)
-        columns[name] = arithmetic.column(rows.values[tag], half)
-        present[name] = rows.present[tag]
-    for name, values in (("step", rows.step.astype(np.float64)), ("epoch", rows.epoch)):
-        columns.setdefault(name, arithmetic.exactly(values))
-        present.setdefault(name, np.isfinite(values) if name == "epoch" else _all(rows))
-    total = rows.values[binding.total]
-    half = resolutions[binding.total].half_width(total, dtype)
-    return Block(total, half, columns, present, decidable, arithmetic)
 
 
 def _assume(binding: Binding, gap: int) -> list[str]:
@@ -142,7 +151,15 @@ def _assume(binding: Binding, gap: int) -> list[str]:
         found.append(
             f"`{tag}` is a mean over steps, added up in float32 (--aggregate `{tag}`=mean:{gap})"
         )
+    if _trailing(binding):
+        found.append("its running mean was updated from step to step, which gathers roundings")
     return found
+
+
+def _trailing(binding: Binding) -> int:
+    """Rows of the total's trailing mean; 0 where it is none."""
+    total = binding.aggregates["total"]
+    return total.count or 0 if total.kind == "trailing" else 0
 
 
 def _all(rows: Rows) -> Bools:

@@ -27,3 +27,35 @@ class Check:
     severity: Severity
     run: Callable[[LogEvidence], Iterator[Finding]]
     refutes: bool = False
+
+
+def explained(check: Check, evidence: LogEvidence) -> Iterator[Finding]:
+    """The finding of a check that speaks where its explanation is the first of the diagnosis."""
+    outcome = evidence.outcome
+    if outcome is None or not evidence.explanations:
+        return
+    first, *others = evidence.explanations
+    if first.check != check.name:
+        return
+    refuted, decided = f"{outcome.declared.refuted:,}", f"{outcome.declared.decided:,} decided rows"
+    rows = f"; {refuted} of {decided} refute the declared formula"
+    if first.formula:
+        rows = (
+            f": all {decided} follow {first.formula}; {refuted} of them refute the declared formula"
+        )
+    alike = [e.summary for e in others if e.decisive or not first.decisive]
+    also = f"; it fits as well that {alike[0]}" if alike else ""
+    yield Finding(
+        check.name,
+        check.severity,
+        f"{first.summary}{rows}{also}",
+        first.steps or outcome.declared.steps,
+        evidence.locate(outcome.violations[0].record),
+        {
+            "formula": first.formula,
+            "refuted_rows": outcome.declared.refuted,
+            "decided": outcome.declared.decided,
+            "also": [{"check": e.check, "formula": e.formula} for e in others],
+            **first.facts,
+        },
+    )

@@ -8,12 +8,14 @@ from itertools import combinations
 
 from lossaudit.closure.aggregates import may_hold, why_not_additive
 from lossaudit.closure.binding import Binding, bind, lookalikes
-from lossaudit.closure.blocks import Preparation
+from lossaudit.closure.diagnosis.diagnose import diagnose
+from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.fold import Closure
 from lossaudit.closure.keys import Keys, find_keys
 from lossaudit.closure.outcome import Outcome
 from lossaudit.closure.rows import Join
-from lossaudit.closure.spacing import Spacing, survey
+from lossaudit.closure.spacing import Spacing
+from lossaudit.closure.trial import Trial
 from lossaudit.model.finding import Location
 from lossaudit.model.log import Log
 from lossaudit.model.table import Damage, Unit
@@ -31,6 +33,7 @@ class LogEvidence:
         damage: what of it could not be read.
         binding: which column is what.
         outcome: of the fold, or None where nothing could be put to the test.
+        explanations: what the log does instead, where it refutes the formula; the first counts.
         obstacle: why nothing could, one sentence; empty where it could.
         not_additive: why the formula need not hold between these aggregates, or empty.
         known_steps: False where steps are mere row numbers.
@@ -43,6 +46,7 @@ class LogEvidence:
     damage: Sequence[Damage]
     binding: Binding
     outcome: Outcome | None = None
+    explanations: tuple[Explanation, ...] = ()
     obstacle: str = ""
     not_additive: str = ""
     known_steps: bool = True
@@ -85,28 +89,32 @@ def examine(spec: Spec, log: Log, damage: Sequence[Damage] = ()) -> LogEvidence:
     keys = find_keys(log, spec.step)
     if "step" in names(binding.declared) and not keys.is_global:
         return replace(evidence, obstacle=f"the formula uses `step`, but {_no_step(keys)}")
-    tags = list(dict.fromkeys(t for t in binding.tags.values() if t != binding.total))
-    join = Join(log, binding.total, tags, keys, spec.duplicates)
+    trial = Trial.of(spec, log, binding, keys)
     used = {n: binding.aggregates[n] for n in names(binding.declared) - RESERVED}
     total = binding.aggregates["total"]
     not_additive = why_not_additive(binding.declared, total, used) or ""
-    evidence = replace(evidence, not_additive=not_additive, known_steps=keys.known, join=join)
+    evidence = replace(evidence, not_additive=not_additive, known_steps=keys.known, join=trial.join)
     if not_additive and not may_hold(total, used):
         return replace(evidence, obstacle=not_additive)
-    spacing = survey(join.steps()) if keys.known else None
-    outcome = _fold(join, binding, keys, spec.dtype, spacing)
-    return replace(evidence, outcome=outcome, spacing=spacing)
+    outcome = _fold(trial)
+    explained = not not_additive or bool(outcome.fitting())
+    return replace(
+        evidence,
+        outcome=outcome,
+        explanations=diagnose(spec, trial, outcome) if explained else (),
+        spacing=trial.spacing,
+    )
 
 
-def _fold(join: Join, binding: Binding, keys: Keys, dtype: str, spacing: Spacing | None) -> Outcome:
+def _fold(trial: Trial) -> Outcome:
     """Decide all rows."""
-    gap = 0  # steps between rows, where the total may be their mean for all that is said
-    if spacing is not None and not binding.has_aggregate and spacing.usual > 1:
-        gap = spacing.usual
-    fold = Closure(binding.declared, binding.rivals)
-    preparation = Preparation(binding, keys, dtype, gap)
-    for rows in join.rows():
-        fold.update(rows, preparation.prepare(rows))
+    binding = trial.binding
+    assert binding.total is not None
+    written = binding.resolutions[binding.total]
+    printed = written.certain and (written.decimals is not None or written.digits is not None)
+    fold = Closure(binding.declared, binding.rivals, printed)
+    for rows, prepared in trial.blocks():
+        fold.update(rows, prepared)
     return fold.result()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from lossaudit.closure.blocks import Prepared
 from lossaudit.closure.decide import Block, Decision
-from lossaudit.closure.outcome import Outcome, Tally, ViolatingRow
+from lossaudit.closure.outcome import NonfiniteRows, Outcome, Tally, ViolatingRow
 from lossaudit.closure.panel import Judged, Panel
 from lossaudit.closure.rivals import Candidate, monomial_name
 from lossaudit.closure.rows import Rows
@@ -42,10 +42,12 @@ class Closure:
     Args:
         declared: without families and parameters.
         rivals: what the declared formula must be told from.
+        printed: whether the total shows few digits, so that its rounding can be seen.
     """
 
     declared: Expr
     rivals: Sequence[Candidate]
+    printed: bool = False
     _tally: Tally = field(default_factory=Tally)
     _rival_tallies: list[Tally] = field(default_factory=list)
     _excused: int = 0
@@ -59,6 +61,9 @@ class Closure:
     _series: SeriesFold = field(default_factory=SeriesFold)
     _weights: WeightFold = field(default_factory=WeightFold)
     _moments: Moments = field(default_factory=Moments)
+    _nonfinite: NonfiniteRows = field(default_factory=NonfiniteRows)
+    _rounded: int = 0
+    _first_rounded: ViolatingRow | None = None
     _panel: Panel = field(init=False)
     _form: Polynomial = field(init=False)
 
@@ -84,8 +89,9 @@ class Closure:
         self._assumption = prepared.assumption
         self._undecided.update(_reasons(judged, prepared))
         if len(self._violations) < FIRST_VIOLATIONS:
-            self._violations += _violating(judged, rows, prepared.block, self.declared)
-            del self._violations[FIRST_VIOLATIONS:]
+            refuted = np.flatnonzero(decision.refuted)[: FIRST_VIOLATIONS - len(self._violations)]
+            self._violations += [self._row(i, rows, prepared.block, decision) for i in refuted]
+        self._notice(rows, prepared.block, decision)
         self._show(rows, prepared.block, decision)
         self._weigh(rows, prepared.block, decision)
 
@@ -106,6 +112,9 @@ class Closure:
         self._series.merge(later._series)
         self._weights.merge(later._weights)
         self._moments.merge(later._moments)
+        self._nonfinite = self._nonfinite.merge(later._nonfinite)
+        self._rounded += later._rounded
+        self._first_rounded = self._first_rounded or later._first_rounded
 
     def result(self) -> Outcome:
         """Everything that the rows so far say."""
@@ -129,6 +138,10 @@ class Closure:
             self._series.result().columns(),
             tuple(stretches),
             self._duplicates,
+            self._moments.constants(list(weights)),
+            self._nonfinite,
+            self._rounded,
+            self._first_rounded,
         )
 
     def _is_settled(self, place: int) -> bool:
@@ -144,6 +157,31 @@ class Closure:
         if len(rows):
             first = int(rows.step[0]) if self._steps is None else self._steps[0]
             self._steps = (first, int(rows.step[-1]))
+
+    def _notice(self, rows: Rows, block: Block, decision: Decision) -> None:
+        """Count rows that are not finite, and rows that add up only thanks to their rounding."""
+        self._nonfinite = self._nonfinite.merge(nonfinite_rows(rows, block, self.declared))
+        if not self.printed:
+            return
+        with np.errstate(invalid="ignore"):
+            off = np.abs(decision.residual) > block.total_half * (1 + 1e-6)
+        off &= decision.decided & ~decision.refuted
+        count = int(np.count_nonzero(off))
+        self._rounded += count
+        if count and self._first_rounded is None:
+            self._first_rounded = self._row(int(np.argmax(off)), rows, block, decision)
+
+    def _row(self, i: int, rows: Rows, block: Block, decision: Decision) -> ViolatingRow:
+        """One row with its numbers."""
+        return ViolatingRow(
+            int(rows.records[i]),
+            int(rows.step[i]),
+            float(block.total[i]),
+            float(decision.recomputed[i]),
+            float(decision.residual[i]),
+            float(decision.tolerance[i]),
+            {n: float(block.columns[n].value[i]) for n in ordered_names(self.declared)},
+        )
 
     def _show(self, rows: Rows, block: Block, decision: Decision) -> None:
         """Take the decided rows into the series for plots."""
@@ -207,17 +245,14 @@ def _reasons(judged: Judged, prepared: Prepared) -> dict[str, int]:
     return {reason: count for reason, count in counts.items() if count}
 
 
-def _violating(judged: Judged, rows: Rows, block: Block, declared: Expr) -> list[ViolatingRow]:
-    decision = judged.decision
-    return [
-        ViolatingRow(
-            int(rows.records[i]),
-            int(rows.step[i]),
-            float(block.total[i]),
-            float(decision.recomputed[i]),
-            float(decision.residual[i]),
-            float(decision.tolerance[i]),
-            {n: float(block.columns[n].value[i]) for n in ordered_names(declared)},
-        )
-        for i in np.flatnonzero(decision.refuted)[:FIRST_VIOLATIONS]
-    ]
+def nonfinite_rows(rows: Rows, block: Block, declared: Expr) -> NonfiniteRows:
+    """The rows of a block whose total or some term is there and not finite."""
+    columns = {"the total": ~np.isfinite(block.total)}
+    for name in ordered_names(declared):
+        columns[name] = block.present[name] & ~np.isfinite(block.columns[name].value)
+    odd = {name: where for name, where in columns.items() if where.any()}
+    if not odd:
+        return NonfiniteRows()
+    where = np.flatnonzero(np.logical_or.reduce(list(odd.values())))
+    ends = int(rows.step[where[0]]), int(rows.step[where[-1]])
+    return NonfiniteRows(len(where), *ends, int(rows.records[where[0]]), tuple(odd))

@@ -25,6 +25,7 @@ class Spacing:
         longer: distances that are above it; missing: steps that would have filled them up.
         gap: (step before, step after) of the first such distance, or None.
         back: distances below 0.
+        whole_multiples: whether every longer distance is a multiple of the usual one.
     """
 
     count: int = 0
@@ -36,6 +37,7 @@ class Spacing:
     missing: int = 0
     gap: tuple[int, int] | None = None
     back: int = 0
+    whole_multiples: bool = True
 
 
 def survey(steps: Iterable[Ints]) -> Spacing:
@@ -101,4 +103,5 @@ def _conclude(
         sum((d // usual - 1) * n for d, n in longer.items()),
         gaps[0] if gaps else None,
         sum(n for d, n in counted.items() if d < 0),
+        all(d % usual == 0 for d in longer),
     )

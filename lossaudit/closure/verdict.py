@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome
 from lossaudit.model.finding import Verdict
@@ -13,14 +14,18 @@ def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
     if outcome is None:
         return Verdict.INCONCLUSIVE, evidence.obstacle
     declared = outcome.declared
-    if declared.refuted and evidence.not_additive and not outcome.fitting():
+    if declared.refuted and evidence.not_additive and not evidence.explanations:
         unlike = f"{declared.refuted:,} of {declared.decided:,} rows do not close, and need not"
         return Verdict.INCONCLUSIVE, f"{unlike}: {evidence.not_additive}"
     if declared.refuted:
         unit = "step" if evidence.known_steps else "row"
         where = f"from {unit} {declared.first_refuted:,}"
-        rows = f"{declared.refuted:,} of {declared.decided:,} decided rows"
-        return Verdict.FAIL, f"{_follows(outcome)}{rows} refute the formula, {where}"
+        rows = f"{declared.refuted:,} of {declared.decided:,} decided rows refute the formula"
+        first = next(iter(evidence.explanations), None)
+        if first is not None and not first.decisive:
+            return Verdict.INCONCLUSIVE, f"{first.summary}: {rows} as it stands{_settle(first)}"
+        follows = f"{first.summary}: " if first is not None else ""
+        return Verdict.FAIL, f"{follows}{rows}, {where}"
     if outcome.excused:
         rows = f"{outcome.excused:,} of {outcome.rows:,} rows close only if"
         return Verdict.INCONCLUSIVE, f"{rows} {outcome.assumption}; the digits do not exclude it"
@@ -34,10 +39,10 @@ def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
     return _against_rivals(outcome, agreed)
 
 
-def _follows(outcome: Outcome) -> str:
-    """The rival that the log follows instead, where one fits every row."""
-    fitting = outcome.fitting()
-    return f"the log follows {fitting[0].described}: " if fitting else ""
+def _settle(excuse: Explanation) -> str:
+    """The option under which the rows could be decided, where there is one."""
+    option = excuse.facts.get("aggregate")
+    return f"; --aggregate `{option}` would decide" if option else ""
 
 
 def _against_rivals(outcome: Outcome, agreed: str) -> tuple[Verdict, str]:

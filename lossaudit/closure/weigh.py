@@ -56,7 +56,10 @@ def weigh(form: Polynomial, block: Block, chosen: Bools) -> tuple[WeightRows, Bo
 
 @dataclass(slots=True)
 class Moments:
-    """Count, means and products of deviations of several columns; they merge.
+    """Count, means, products of deviations and ranges of several columns; they merge.
+
+    Attributes:
+        low, high: shape (n,), the least and largest value of each column.
 
     Source:
         Chan, Golub and LeVeque 1983, Algorithms for computing the sample variance.
@@ -65,18 +68,24 @@ class Moments:
     count: int = 0
     mean: Floats | None = None
     products: Floats | None = None
+    low: Floats | None = None
+    high: Floats | None = None
 
     def update(self, values: Floats) -> None:
         """Take in rows, shape (N, n)."""
         if len(values):
             mean = values.mean(axis=0)
             centred = values.T - mean[:, None]
-            self._add(len(values), mean, centred @ centred.T)
+            self._add(
+                len(values), mean, centred @ centred.T, values.min(axis=0), values.max(axis=0)
+            )
 
     def merge(self, later: Moments) -> None:
         """Take in the rows of another."""
         if later.mean is not None and later.products is not None:
-            self._add(later.count, later.mean, later.products)
+            assert later.low is not None
+            assert later.high is not None
+            self._add(later.count, later.mean, later.products, later.low, later.high)
 
     def correlated(self, labels: Sequence[str]) -> tuple[tuple[str, str, float], ...]:
         """Pairs of columns whose values move together with a correlation above 0.95."""
@@ -92,10 +101,19 @@ class Moments:
             if abs(matrix[i, j]) > TOGETHER
         )
 
-    def _add(self, count: int, mean: Floats, products: Floats) -> None:
-        if self.mean is None or self.products is None:
+    def constants(self, labels: Sequence[str]) -> dict[str, float]:
+        """The columns that have one value on all rows, and that value."""
+        if self.low is None or self.high is None:
+            return {}
+        ends = zip(labels, self.low.tolist(), self.high.tolist(), strict=True)
+        return {label: low for label, low, high in ends if low == high}
+
+    def _add(self, count: int, mean: Floats, products: Floats, low: Floats, high: Floats) -> None:
+        if self.mean is None or self.products is None or self.low is None or self.high is None:
             self.count, self.mean, self.products = count, mean, products
+            self.low, self.high = low, high
             return
+        self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
         both, apart = self.count + count, mean - self.mean
         self.products = (
             self.products + products + np.outer(apart, apart) * (self.count * count / both)

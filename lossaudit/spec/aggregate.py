@@ -10,6 +10,7 @@ from lossaudit.errors import UsageError
 _GRAMMAR = re.compile(
     r"(?P<kind>step|last|rank-local)"
     r"|(?P<window>mean|sum|rank-mean)(?::(?P<count>[1-9][0-9]{0,8}|float64))?"
+    r"|(?P<trailing>trailing):(?P<rows>[1-9][0-9]{0,3})"
     r"|(?P<median>median)(?::[1-9][0-9]{0,8})?"
     r"|(?P<ema>ema):(?P<decay>0?\.(?=0*[1-9])[0-9]{1,12})"
 )
@@ -20,7 +21,7 @@ class Aggregate:
     """How a column's numbers come from the steps.
 
     Attributes:
-        kind: step, last, mean, sum, median, ema, rank-local or rank-mean.
+        kind: step, last, mean, sum, median, ema, trailing, rank-local or rank-mean.
         count: W, K or the number of ranks; None where it was not said.
         decay: of an exponential average.
         wide: True where the writer accumulates in float64, so that accumulation costs nothing.
@@ -52,6 +53,8 @@ def parse_aggregate(text: str) -> Aggregate:
         )
     if match["ema"]:
         return Aggregate("ema", decay=float(match["decay"]))
+    if match["trailing"]:
+        return Aggregate("trailing", int(match["rows"]))
     wide = match["count"] == "float64"
     count = int(match["count"]) if match["count"] and not wide else None
     return Aggregate(match["kind"] or match["window"] or match["median"], count, wide=wide)

@@ -1,4 +1,4 @@
-"""Weights that stand in a YAML or JSON config file.
+"""Weights, and counts of ranks and accumulation steps, that stand in a YAML or JSON config file.
 
 A weight may stand in a config file: `{file: ../configs/stage2.yaml, key: loss_params.vgg_loss}`.
 The path is relative to the spec's folder and may lead out of it with `..`, because specs lie beside
@@ -37,18 +37,43 @@ def read_weights(
     file: SpecFile, root: Node, folder: Path, problems: list[Problem]
 ) -> dict[str, float]:
     """Every parameter's number; what cannot be read is a problem."""
-    found: dict[str, float] = {}
-    for name, weight in file.parameters.items():
-        node = root.find("parameters", name)
-        try:
-            if not isinstance(weight, ConfigKey):
-                found[name] = weight
-            elif weight.file and weight.key:
-                found[name] = _look_up(folder / weight.file, weight)
-        except LossauditError as error:
-            message, place = f"parameters.{name}: {error.message}", node.place() if node else (1, 1)
-            problems.append(Problem(message, *place, error.expected, error.hint))
-    return found
+    found = ((n, _number(("parameters", n), w, root, folder, problems))
+             for n, w in file.parameters.items())  # fmt: skip
+    return {name: number for name, number in found if number is not None}
+
+
+def read_count(
+    name: str, file: SpecFile, root: Node, folder: Path, problems: list[Problem]
+) -> float | None:
+    """`training.accumulation_steps` or `training.ranks`, or None where it is not declared."""
+    number = _number(("training", name), getattr(file.training, name), root, folder, problems)
+    if number is None or (number >= 1 and number.is_integer()):
+        return number
+    if number:
+        node = root.find("training", name)
+        message = f"training.{name} is {number:g}"
+        place = node.place() if node else (1, 1)
+        problems.append(Problem(message, *place, expected="a whole number from 1 on"))
+    return None
+
+
+def _number(
+    path: tuple[str, str],
+    value: float | ConfigKey,
+    root: Node,
+    folder: Path,
+    problems: list[Problem],
+) -> float | None:
+    """A number that the spec holds or that stands in a config file; None beside a problem."""
+    if not isinstance(value, ConfigKey):
+        return value
+    node = root.find(*path)
+    try:
+        return _look_up(folder / value.file, value) if value.file and value.key else None
+    except LossauditError as error:
+        message, place = f"{'.'.join(path)}: {error.message}", node.place() if node else (1, 1)
+        problems.append(Problem(message, *place, error.expected, error.hint))
+        return None
 
 
 def _look_up(path: Path, weight: ConfigKey) -> float:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from lossaudit.errors import FormulaError, Problem, SpecError, UsageError
-from lossaudit.spec.config_weights import read_bytes, read_weights
+from lossaudit.spec.config_weights import read_bytes, read_count, read_weights
 from lossaudit.spec.cross_checks import cross_checks, term_names
 from lossaudit.spec.formula import parse_formula
 from lossaudit.spec.schema import RIVAL_NAME, Spec, SpecFile
@@ -160,10 +160,15 @@ def _load_file(path: Path) -> Spec:
     file = read_spec_file(root, problems)
     trees = _parse_all(file, root, problems)
     weights = read_weights(file, root, path.parent, problems)
+    accumulation, ranks = (
+        read_count(name, file, root, path.parent, problems) or None
+        for name in ("accumulation_steps", "ranks")
+    )
     problems += islice(cross_checks(file, root, trees), MOST_PROBLEMS)
     if problems:
         raise SpecError(str(path), problems)
-    return _spec(file, trees, weights, path, _sha256(data))
+    spec = _spec(file, trees, weights, path, _sha256(data))
+    return replace(spec, accumulation_steps=accumulation, ranks=ranks)
 
 
 def _spec(

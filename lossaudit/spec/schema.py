@@ -18,7 +18,7 @@ from lossaudit.spec.tree import Expr
 RIVAL_NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 AGGREGATE = (
     r"^(step|last|rank-local|(mean|sum|rank-mean)(:([1-9][0-9]{0,8}|float64))?"
-    r"|median(:[1-9][0-9]{0,8})?|ema:0?\.(?=0*[1-9])[0-9]{1,12})$"
+    r"|median(:[1-9][0-9]{0,8})?|trailing:[1-9][0-9]{0,3}|ema:0?\.(?=0*[1-9])[0-9]{1,12})$"
 )
 _LINE = r"^[^\S\n]*\S[^\n]*$"
 _TEXT = r"^\s*\S[\s\S]*$"
@@ -33,12 +33,14 @@ class Rule:
         pattern: text must match it as a whole.
         is_one_or_more: a list, which may be written as its only item.
         is_share: a number in (0, 1].
+        is_count: a whole number from 1 on.
     """
 
     about: str
     pattern: str = _LINE
     is_one_or_more: bool = False
     is_share: bool = False
+    is_count: bool = False
 
     def __get_pydantic_json_schema__(self, core: Any, schema_of: Any) -> dict[str, Any]:
         """The type's JSON Schema, with what the type alone does not say."""
@@ -47,6 +49,9 @@ class Rule:
             found["pattern"] = self.pattern
         if self.is_share:
             found |= {"exclusiveMinimum": 0, "maximum": 1}
+        if self.is_count:
+            for kind in found.get("anyOf", ()):
+                kind |= {"multipleOf": 1, "minimum": 1} if kind.get("type") == "number" else {}
         if self.is_one_or_more:
             found["minItems"] = 1
             found = {"anyOf": [found["items"], found]}
@@ -63,7 +68,7 @@ _Kind: TypeAlias = Annotated[
     str,
     Rule(
         "step, last, mean, mean:W, mean:float64, sum, sum:K, median, median:W, ema:A (0 < A < 1), "
-        "rank-local, rank-mean or rank-mean:N",
+        "trailing:W, rank-local, rank-mean or rank-mean:N",
         AGGREGATE,
     ),
 ]
@@ -111,6 +116,20 @@ class BalanceSection:
     max_share: Annotated[float, Rule("a number above 0 and at most 1", is_share=True)] = 0.0
 
 
+_Count: TypeAlias = Annotated[
+    float | ConfigKey,
+    Rule("a whole number from 1 on, or {file: train.yaml, key: accumulation}", is_count=True),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSection:
+    """What is known of how the run was trained; 0 stands for: not declared."""
+
+    accumulation_steps: _Count = 0.0
+    ranks: _Count = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class SpecFile:
     """A lossaudit spec: a loss formula, its rivals, and how logs write them."""
@@ -137,6 +156,7 @@ class SpecFile:
     ] = field(default_factory=dict)
     log: LogSection = field(default_factory=LogSection)
     balance: BalanceSection = field(default_factory=BalanceSection)
+    training: TrainingSection = field(default_factory=TrainingSection)
     sources: tuple[_Source, ...] = ()
 
 
@@ -158,6 +178,7 @@ class Spec:
         duplicates: which records of a repeated step count: all, first or last.
         unlogged: {term: why the log does not have it}.
         max_share: no term's share of the total may have a median above it.
+        accumulation_steps, ranks: of the run, where the spec says so.
         sources: where the declared formula is stated.
         summary: one line.
         path, sha256: of the spec's file; of the texts where there is no file.
@@ -177,6 +198,8 @@ class Spec:
     duplicates: str = "all"
     unlogged: Mapping[str, str] = field(default_factory=dict)
     max_share: float | None = None
+    accumulation_steps: float | None = None
+    ranks: float | None = None
     sources: tuple[str, ...] = ()
     summary: str = ""
     path: str = ""

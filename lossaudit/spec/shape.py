@@ -66,6 +66,8 @@ def _is_scalar(value: object, kind: Any, rule: Rule) -> bool:
     if kind is str:
         return isinstance(value, str) and bool(re.fullmatch(rule.pattern, value))
     if kind is float and isinstance(value, float):
+        if rule.is_count:
+            return value >= 1 and value.is_integer()
         return 0 < value <= 1 if rule.is_share else math.isfinite(value)
     return False
 

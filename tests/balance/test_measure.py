@@ -274,7 +274,7 @@ def test_medians_are_weighed_with_a_caution() -> None:
 def test_a_refuted_formula_is_a_caution() -> None:
     found = measured("2*a + b", loss=A + 2 * B, a=A, b=B).balance
     assert found.cautions == (
-        "the formula is refuted on 501 of 501 decided rows: these are the shares of the declared "
+        "501 of 501 decided rows refute the formula: these are the shares of the declared "
         "weights, not of those that were trained",
     )
     assert measured("2*a + b", loss=2 * A + B, a=A, b=B).balance.cautions == ()

@@ -43,6 +43,8 @@ class Case:
     aggregates: Sequence[str] = ()
     damage: Sequence[Damage] = ()
     max_share: float | None = None
+    accumulation: float | None = None
+    ranks: float | None = None
 
 
 def logged(loss: Floats = RIGHT, **columns: Floats) -> dict[str, Floats]:
@@ -60,12 +62,49 @@ def bf16(values: Floats) -> Floats:
     return (bits & np.uint32(0xFFFF0000)).view(np.float32).astype(float)
 
 
+def trailing(values: Floats, window: int) -> Floats:
+    padded = np.concatenate([np.full(window - 1, np.nan), values])
+    return float32(np.nanmean(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1))
+
+
+def sampled(count: int, of: int) -> list[Floats]:
+    """Some steps of a long run, as TensorBoard chooses them."""
+    steps = np.sort(np.random.default_rng(1).choice(of, count, replace=False)).astype(float)
+    a, b = (float32(np.random.default_rng(i).uniform(0.2, 1, count)) for i in (2, 3))
+    return [steps, float32(2 * a + b), a, b]
+
+
+SAMPLED = sampled(500, 9000)
+
 SPEAKS: dict[str, Case] = {
     "rival-formula": Case(logged(float32(A + 2 * B)), "rival `fig`", rivals=["fig=a + 2.0*b"]),
     "term-not-in-total": Case(logged(float32(2 * A)), "`b` is logged but not in the total"),
     "swapped-weights": Case(logged(float32(A + 2 * B)), "have changed places"),
-    "weighted-or-raw": Case(logged(float32(A + B)), "the plain sum"),
+    "weighted-or-raw": Case(logged(float32(A + B)), "the logged terms hold their weights already"),
     "formula-mismatch": Case(logged(float32(2 * A + 0.5 * B)), "`b` has weight 0.5, not 1"),
+    "double-counted-term": Case(logged(float32(2 * A + 2 * B)), "`b` is counted twice"),
+    "hidden-term": Case(logged(float32(RIGHT + 0.25)), "a constant +0.25 is in the total"),
+    "weight-changed": Case(
+        logged(np.where(STEP < 91, RIGHT, float32(A + B))), "up to step 90 and 1 from step 91 on"
+    ),
+    "window-mismatch": Case(logged(trailing(RIGHT, 20)), "over the last 20 rows"),
+    "accumulation-scale": Case(logged(RIGHT / 8), "the number of accumulation", accumulation=8),
+    "rank-scale": Case(logged(RIGHT * 4), "multiplied by 4, the number of ranks", ranks=4),
+    "unit-change": Case(logged(float32(RIGHT / np.log(2))), "1 / ln 2 x the formula"),
+    "scaled-log": Case(logged(RIGHT / 8), "the total is 0.125 x the formula"),
+    "dead-term": Case(logged(float32(2 * A), b=np.zeros(ROWS)), "`b` is 0 on all 300"),
+    "nonfinite-values": Case(
+        logged(edited(RIGHT, 120, np.nan), b=edited(B, 120, np.nan)), "first at step 120: the total"
+    ),
+    "display-rounding": Case(
+        logged(np.round(RIGHT, 1), a=np.round(A, 1), b=np.round(B, 1)),
+        "do not add up as they stand",
+    ),
+    "dropped-steps": Case(logged(step=np.where(STEP < 50, STEP, STEP + 7)), "7 steps are missing"),
+    "sampled-history": Case(
+        dict(zip(("step", "loss", "a", "b"), SAMPLED, strict=True)),
+        "exactly 500 totals at varying distances",
+    ),
     "masked-nonfinite": Case(logged(b=edited(B, 120, np.nan)), "step 120"),
     "not-additive-aggregate": Case(
         logged(), "medians do not add up", aggregates=["loss=median:20"]
@@ -93,9 +132,16 @@ def findings(case: Case) -> list[Finding]:
         t: Column(t, np.asarray(v, float), np.arange(len(v)), "float64")
         for t, v in case.columns.items()
     }
-    log = Log.of(Table("log", columns, np.arange(1, ROWS + 1)))
+    rows = max(len(v) for v in case.columns.values())
+    log = Log.of(Table("log", columns, np.arange(1, rows + 1)))
     spec = override(spec_from_formula(case.formula, case.rivals), aggregates=case.aggregates)
-    evidence = examine(replace(spec, max_share=case.max_share), log, case.damage)
+    spec = replace(
+        spec,
+        max_share=case.max_share,
+        accumulation_steps=case.accumulation,
+        ranks=case.ranks,
+    )
+    evidence = examine(spec, log, case.damage)
     return [f for check in CHECKS.values() for f in check.run(evidence)]
 
 

@@ -97,7 +97,7 @@ def test_dominant_term_is_the_finding_of_check(limited: str) -> None:
 def test_a_refuted_formula_has_no_dominant_term(limited: str) -> None:
     log = str(RUNS / "weight-change" / "log.jsonl")
     checks = [f["check"] for f in as_json(log, "-s", limited)["findings"]]
-    assert checks == ["formula-mismatch"]
+    assert checks == ["weight-changed"]
 
 
 def test_damage_exits_with_4_and_what_could_be_read_is_weighed(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ MANY = Balance(
     ),
     what_if=(WhatIf("mel", 1.0, SHARES), WhatIf("mel", 0.0, {})),
     cautions=(
-        "the formula is refuted on 120,000 of 120,000 decided rows: these are the shares of the "
+        "120,000 of 120,000 decided rows refute the formula: these are the shares of the "
         "declared weights, not of those that were trained",
     ),
 )

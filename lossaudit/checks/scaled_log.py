@@ -1,0 +1,49 @@
+"""The total is a constant times the formula.
+
+**What it checks**
+Where some row refutes the declared formula, whether one constant factor explains every row, and
+neither the numbers of ranks and accumulation steps that the spec declares nor ln 2 is that factor.
+
+**Why it matters**
+A loss that is divided twice in the log, or logged after a scaler, looks converged and is only
+small.
+
+**Example**
+Every total is 0.125 times the formula: it was divided by the number of micro-batches when it was
+summed, and again when it was logged.
+
+**How to fix**
+Find the division. If it belongs to ranks or accumulation, say so in the spec: `training:
+{accumulation_steps: 8}` names it.
+
+**When it cannot decide**
+A factor of 2 is named `double-counted-term`. Where the digits allow many factors, the simplest one
+is said, with the interval.
+
+**Numerics**
+The factors that every row allows are intersected; what is left is certified, not fitted.
+
+**Source**
+zsyOAOA/ResShift issue 25.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lossaudit.closure.check import Check, explained
+from lossaudit.closure.examine import LogEvidence
+from lossaudit.model.finding import Finding, Severity
+
+
+def _run(evidence: LogEvidence) -> Iterator[Finding]:
+    return explained(CHECK, evidence)
+
+
+CHECK = Check(
+    "scaled-log",
+    "the total is a constant times the formula",
+    Severity.ERROR,
+    _run,
+    refutes=True,
+)

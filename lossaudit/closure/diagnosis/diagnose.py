@@ -1,0 +1,178 @@
+"""A refuted formula -> what explains the log instead, the most specific explanation first.
+
+    named rival > a term missing, doubled, exchanged, weighted already > a hidden term > weights
+    that change > a smoothed total > a constant factor > other weights
+
+Each is a hypothesis that is put to every row; none is a fit. Those that fit as well as the first
+are listed beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from lossaudit.closure.diagnosis.candidates import (
+    Candidate,
+    automatic,
+    candidates,
+    from_certified,
+    survivors,
+)
+from lossaudit.closure.diagnosis.changes import explain_changes, find_changes
+from lossaudit.closure.diagnosis.explanation import Explanation
+from lossaudit.closure.diagnosis.factor import Factors, Interval
+from lossaudit.closure.diagnosis.residuals import ResidualCourse
+from lossaudit.closure.diagnosis.trailing import find_decay, find_window
+from lossaudit.closure.outcome import Outcome
+from lossaudit.closure.trial import Trial
+from lossaudit.numerics.simplest import simplest_number
+from lossaudit.spec.schema import Spec
+from lossaudit.spec.tree import render
+
+ORDER = (
+    "rival-formula",
+    "term-not-in-total",
+    "double-counted-term",
+    "swapped-weights",
+    "weighted-or-raw",
+    "hidden-term",
+    "weight-changed",
+    "window-mismatch",
+    "accumulation-scale",
+    "rank-scale",
+    "unit-change",
+    "scaled-log",
+    "formula-mismatch",
+)
+
+LEAST_ROWS = 3
+"""Rows that a hypothesis with a free number must explain."""
+
+
+def diagnose(spec: Spec, trial: Trial, outcome: Outcome) -> tuple[Explanation, ...]:
+    """What explains the rows of a log that refutes its formula; nothing where nothing does.
+
+    Args:
+        spec: the declaration, which may say how many ranks and accumulation steps there were.
+        trial: the rows.
+        outcome: of the declared formula and its rivals.
+    """
+    if not outcome.declared.refuted or outcome.declared.nonfinite:
+        return ()
+    found = [*_known_formulas(trial, outcome), *_courses(spec, trial, outcome)]
+    if not found:
+        found = list(_smoothed(trial))
+    if not any(e.decisive for e in found):
+        found += _other_weights(trial, outcome)
+    ranks = {name: place for place, name in enumerate(ORDER)}
+    return tuple(sorted(found, key=lambda e: ranks[e.check]))
+
+
+def _known_formulas(trial: Trial, outcome: Outcome) -> Iterator[Explanation]:
+    """Named rivals, automatic ones, and other things that are often done to a formula."""
+    for rival in outcome.fitting():
+        if not rival.automatic:
+            said = f"the log follows rival `{rival.name}`"
+            formula = render(rival.expr)
+            yield Explanation("rival-formula", said, formula, {"rival": rival.name})
+    known = list(automatic(outcome))
+    more = survivors(candidates(trial.binding.form), trial, outcome.declared.decided)
+    seen = set()
+    for candidate in (*known, *more):
+        text = render(candidate.expr)
+        if text not in seen:
+            seen.add(text)
+            yield Explanation(candidate.check, candidate.summary, text)
+
+
+def _courses(spec: Spec, trial: Trial, outcome: Outcome) -> Iterator[Explanation]:
+    """What shows in the residuals of all rows: a factor, a constant, a course, a change."""
+    factors = Factors.of(trial.binding.declared)
+    course = ResidualCourse.of(trial.binding.declared, trial.binding.form)
+    for rows, prepared in trial.blocks():
+        if len(rows):
+            factors.update(prepared)
+            course.update(prepared)
+    if factors.constant.is_possible and factors.constant.rows >= LEAST_ROWS:
+        low, high = factors.constant.low, factors.constant.high
+        value = simplest_number(low, high)
+        said = f"a constant {value:+g}{_between(low, high)} is in the total and in no term"
+        formula = f"{render(trial.binding.declared)} {'-' if value < 0 else '+'} {abs(value):g}"
+        yield Explanation("hidden-term", said, formula, {"low": low, "high": high})
+    elif course.is_hidden_term and not _all_rows_agree(outcome):
+        said = (
+            f"something that no term explains is in the total: the residual runs smoothly from "
+            f"{course.low:.3g} to {course.high:.3g}"
+        )
+        yield Explanation("hidden-term", said, "", {"low": course.low, "high": course.high})
+    if factors.factor.is_possible and factors.factor.rows >= LEAST_ROWS:
+        yield _factor(spec, trial, factors.factor)
+    changes = find_changes(outcome.weights, outcome.stretches, _weighed(outcome))
+    if changes:
+        end = outcome.steps[1] if outcome.steps else changes[-1].first
+        yield explain_changes(changes, trial.binding.declared, end)
+
+
+def _all_rows_agree(outcome: Outcome) -> bool:
+    return outcome.box is not None and outcome.box.complete
+
+
+def _weighed(outcome: Outcome) -> int:
+    return outcome.declared.decided - outcome.declared.nonfinite
+
+
+def _factor(spec: Spec, trial: Trial, factor: Interval) -> Explanation:
+    """A constant factor, named by what is known to multiply or divide a loss."""
+    value = simplest_number(factor.low, factor.high)
+    declared = render(trial.binding.declared)
+    formula = f"{value:g}*({declared})"
+    facts = {"low": factor.low, "high": factor.high, "factor": value}
+    times = f"the total is {value:g} x the formula{_between(factor.low, factor.high)}"
+    known = (
+        ("accumulation-scale", spec.accumulation_steps, "accumulation steps"),
+        ("rank-scale", spec.ranks, "ranks"),
+    )
+    for check, count, what in known:
+        if count is not None and count > 1:
+            for factor_of, verb in ((count, "multiplied"), (1 / count, "divided")):
+                if factor.holds(factor_of):
+                    said = f"the total is {verb} by {count:g}, the number of {what}"
+                    return Explanation(check, said, f"{factor_of:g}*({declared})", facts)
+    for number, said in ((math.log(2), "ln 2"), (1 / math.log(2), "1 / ln 2")):
+        if factor.holds(number):
+            said = f"the total is {said} x the formula: one of them is in bits, the other in nats"
+            return Explanation("unit-change", said, f"{number:.9g}*({declared})", facts)
+    if value == 2.0:
+        return Explanation("double-counted-term", "the total is twice the formula", formula, facts)
+    return Explanation("scaled-log", times, formula, facts)
+
+
+def _between(low: float, high: float) -> str:
+    """The ends of an interval, where six digits tell them apart."""
+    ends = f"{low:.6g}", f"{high:.6g}"
+    return "" if ends[0] == ends[1] else f" ({ends[0]} to {ends[1]})"
+
+
+def _smoothed(trial: Trial) -> Iterator[Explanation]:
+    """A total that is a trailing or an exponential mean of the formula."""
+    total = trial.binding.total or ""
+    window = find_window(trial)
+    if window is not None:
+        said = f"the total is the mean of the formula over the last {window:,} rows"
+        facts = {"window": window, "aggregate": f"{total}=trailing:{window}"}
+        yield Explanation("window-mismatch", said, "", facts, decisive=False)
+        return
+    decay = find_decay(trial)
+    if decay is not None:
+        said = f"the total is an exponential mean of the formula with decay {decay:g}"
+        yield Explanation("window-mismatch", said, "", {"decay": decay}, decisive=False)
+
+
+def _other_weights(trial: Trial, outcome: Outcome) -> list[Explanation]:
+    """Weights that all rows allow, whatever they may mean."""
+    if outcome.declared.decided <= 2 * len(outcome.weights):
+        return []  # some weights fit any few rows
+    tried: list[Candidate] = from_certified(trial.binding.form, outcome)
+    left = survivors(tried, trial, outcome.declared.decided)
+    return [Explanation(c.check, c.summary, render(c.expr)) for c in left]

@@ -1,0 +1,55 @@
+"""A spec on one log: its rows, ready to be decided, which can be gone through again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lossaudit.closure.binding import Binding
+from lossaudit.closure.blocks import Preparation, Prepared
+from lossaudit.closure.keys import Keys
+from lossaudit.closure.rows import Join, Rows
+from lossaudit.closure.spacing import Spacing, survey
+from lossaudit.model.log import Log
+from lossaudit.spec.schema import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What the rows of a log are put to.
+
+    Attributes:
+        binding: which column is what.
+        keys: the step of every record.
+        join: pairs totals with terms.
+        dtype: of the sum in training, as declared.
+        spacing: how the totals' steps follow one another, or None where steps are unknown.
+    """
+
+    binding: Binding
+    keys: Keys
+    join: Join
+    dtype: str
+    spacing: Spacing | None
+
+    @classmethod
+    def of(cls, spec: Spec, log: Log, binding: Binding, keys: Keys) -> Trial:
+        """The trial of a spec whose total was found in the log."""
+        assert binding.total is not None
+        tags = list(dict.fromkeys(t for t in binding.tags.values() if t != binding.total))
+        join = Join(log, binding.total, tags, keys, spec.duplicates)
+        spacing = survey(join.steps()) if keys.known else None
+        return cls(binding, keys, join, spec.dtype, spacing)
+
+    @property
+    def gap(self) -> int:
+        """Steps between rows, where the total may be their mean for all that is said; else 0."""
+        if self.spacing is None or self.binding.has_aggregate or self.spacing.usual <= 1:
+            return 0
+        return self.spacing.usual
+
+    def blocks(self) -> Iterator[tuple[Rows, Prepared]]:
+        """Every block of rows, with its intervals, in file order."""
+        preparation = Preparation(self.binding, self.keys, self.dtype, self.gap)
+        for rows in self.join.rows():
+            yield rows, preparation.prepare(rows)
