@@ -7,7 +7,7 @@ anybody's.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
@@ -175,7 +175,3 @@ class ResultWire(Struct):
     series: Named[list[Number]]
     skipped: Few[SkippedWire]
     environment: Named[str]
-
-
-Document = dict[str, Any]
-"""What `json.loads` gives for an object."""
