@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from lossaudit import registry
 from lossaudit.audit import AuditOptions, choose_exit_code, conclude, labelled
-from lossaudit.balance.measure import Measured, measure
+from lossaudit.balance.measure import Measured, measure, not_trained
 from lossaudit.balance.what_if import Question
 from lossaudit.checks.dominant_term import dominating
 from lossaudit.closure.check import Check
@@ -123,7 +123,10 @@ def _with_balance(witness: Witness) -> Witness:
     if not witness.shares:
         return replace(witness, balance=Balance())
     weights = {n: w.declared for n, w in witness.weights.items()}
-    balance = Balance(witness.decided, weights=weights, cautions=(ONLY_SHARES,))
+    cautions = [ONLY_SHARES]
+    if witness.violations:
+        cautions.append(not_trained(witness.violations, witness.decided, witness.verdict))
+    balance = Balance(witness.decided, weights=weights, cautions=tuple(cautions))
     return replace(witness, balance=balance)
 
 

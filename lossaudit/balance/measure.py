@@ -123,6 +123,11 @@ def _cautions(evidence: LogEvidence) -> list[str]:
     if outcome is None or not outcome.declared.refuted:
         return []
     verdict, _ = judge(evidence)
+    return [not_trained(outcome.declared.refuted, outcome.declared.decided, verdict)]
+
+
+def not_trained(refuted: int, decided: int, verdict: Verdict) -> str:
+    """The caution where some of the decided rows do not follow the declared formula."""
     unlike = "refute the formula" if verdict is Verdict.FAIL else "do not close as they stand"
-    rows = f"{outcome.declared.refuted:,} of {outcome.declared.decided:,} decided rows {unlike}"
-    return [f"{rows}: these are the shares of the declared weights, not of those that were trained"]
+    rows = f"{refuted:,} of {decided:,} decided rows {unlike}"
+    return f"{rows}: these are the shares of the declared weights, not of those that were trained"

@@ -41,6 +41,7 @@ def test_a_stored_check_shows_the_shares_that_it_holds(log: str, code: int, tmp_
         assert sorted(term) == ["share"]
     said = " ".join(found["balance"]["cautions"])
     assert ("name the log itself" in said) == (code == 0)
+    assert set(direct["balance"]["cautions"]) <= set(found["balance"]["cautions"])
     assert found["witnesses"][0]["weights"] == direct["witnesses"][0]["weights"]
 
 
