@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lossaudit.audit import check_logs
+    from lossaudit.balancing import balance_logs
     from lossaudit.model.result import Result
     from lossaudit.spec.load import load_spec
 
 __version__ = "0.1.0"
-__all__ = ["Result", "__version__", "check_logs", "load_spec"]
+__all__ = ["Result", "__version__", "balance_logs", "check_logs", "load_spec"]
 
 _HOMES = {
     "Result": "lossaudit.model.result",
+    "balance_logs": "lossaudit.balancing",
     "check_logs": "lossaudit.audit",
     "load_spec": "lossaudit.spec.load",
 }

@@ -9,7 +9,7 @@ conclude      verdicts are combined, an exit code is chosen
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from lossaudit import __version__, registry
@@ -63,7 +63,7 @@ def check_logs(spec: Spec, logs: Sequence[str], options: AuditOptions | None = N
     checks = chosen_checks(options)
     reads = [read_log(path, options.reader, options.read, options.progress) for path in logs]
     evidence = [examine(spec, read.log, read.damage) for read in reads]
-    found = [f for e in evidence for c in checks.values() for f in _labelled(c, e)]
+    found = [f for e in evidence for c in checks.values() for f in labelled(c.run(e), e)]
     return conclude(spec, reads, evidence, found, options)
 
 
@@ -76,8 +76,9 @@ def chosen_checks(options: AuditOptions) -> dict[str, Check]:
     return known
 
 
-def _labelled(check: Check, evidence: LogEvidence) -> list[Finding]:
-    return [replace(f, witness=evidence.log.source) for f in check.run(evidence)]
+def labelled(found: Iterable[Finding], evidence: LogEvidence) -> list[Finding]:
+    """Findings with the name of the log that they are about."""
+    return [replace(f, witness=evidence.log.source) for f in found]
 
 
 def conclude(
@@ -99,7 +100,7 @@ def conclude(
     damaged = any(read.damage for read in reads)
     return Result(
         verdict,
-        _exit_code(verdict, findings, damaged, options),
+        choose_exit_code(verdict, findings, damaged, options),
         reason,
         describe_spec(spec, evidence),
         witnesses,
@@ -144,7 +145,7 @@ def _kept(found: Sequence[Finding], verdict: Verdict, options: AuditOptions) -> 
     return kept
 
 
-def _exit_code(
+def choose_exit_code(
     verdict: Verdict, findings: Sequence[Finding], damaged: bool, options: AuditOptions
 ) -> ExitCode:
     """Damage has an exit code of its own, so its findings do not count as code 1."""

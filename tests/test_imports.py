@@ -64,8 +64,10 @@ def test_importing_the_package_is_cheap() -> None:
 def test_public_names_are_there_and_no_others() -> None:
     import lossaudit
     from lossaudit.audit import check_logs
+    from lossaudit.balancing import balance_logs
 
     assert lossaudit.check_logs is check_logs
+    assert lossaudit.balance_logs is balance_logs
     assert lossaudit.load_spec("musetalk-v1").name == "musetalk-v1"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = lossaudit.nothing

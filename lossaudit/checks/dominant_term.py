@@ -13,11 +13,12 @@ MuseTalk weighs the pixel loss with 2.0 because it is usually smaller than the l
 `musetalk-v1` allows neither more than 90 %.
 
 **How to fix**
-Change the weight, or raise `max_share` if the dominance is meant.
+`lossaudit balance` shows the course of every share, and which weight would change it. Change the
+weight, or raise `max_share` if the dominance is meant.
 
 **When it cannot decide**
-Only rows on which the formula was decided count. Shares are those of the declared weights, so they
-mean little where the formula is refuted.
+Only rows on which the formula was decided count (`lossaudit balance` counts every row that has all
+terms). Shares are those of the declared weights, so nothing is said where the formula is refuted.
 
 **Numerics**
 The median is read from a histogram and exact to 0.00025.
@@ -28,29 +29,40 @@ TMElyralab/MuseTalk issue 246: how was the weight of 2 found?
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence
+from lossaudit.model.balance import Share
 from lossaudit.model.finding import Finding, Severity
 
 
-def _run(evidence: LogEvidence) -> Iterator[Finding]:
-    limit, outcome = evidence.spec.max_share, evidence.outcome
-    if limit is None or outcome is None or outcome.declared.refuted:
-        return
-    for name, share in outcome.shares.items():
-        if share.p50 > limit:
-            message = (
-                f"`{name}` makes up {share.p50:.1%} of the total at the median, allowed {limit:.0%}"
-            )
+def dominating(
+    shares: Mapping[str, Share], limit: float | None, steps: tuple[int, int] | None
+) -> Iterator[Finding]:
+    """A finding for each term whose median share is above the limit; `lossaudit balance` asks too.
+
+    Args:
+        shares: by term.
+        limit: the spec's `max_share`; None allows everything.
+        steps: that the shares are taken from.
+    """
+    for name, share in shares.items():
+        if limit is not None and share.p50 > limit:
             yield Finding(
                 CHECK.name,
                 CHECK.severity,
-                message,
-                outcome.steps,
+                f"`{name}` makes up {share.p50:.1%} of the total at the median, allowed "
+                f"{100 * limit:.4g}%",
+                steps,
                 evidence={"term": name, "p50": share.p50, "max_share": limit},
             )
+
+
+def _run(evidence: LogEvidence) -> Iterator[Finding]:
+    outcome = evidence.outcome
+    if outcome is not None and not outcome.declared.refuted:
+        yield from dominating(outcome.shares, evidence.spec.max_share, outcome.steps)
 
 
 CHECK = Check(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
 from lossaudit.audit import AuditOptions, check_logs
-from lossaudit.cli.output import check_destinations, deliver, known_reports
+from lossaudit.cli.output import Destination, check_destinations, deliver, known_reports
 from lossaudit.cli.progress import show_progress
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Severity
+from lossaudit.model.result import Result
 from lossaudit.spec.load import load_spec, spec_from_formula, with_rivals
 from lossaudit.spec.overrides import override
 from lossaudit.spec.schema import Spec
@@ -64,6 +66,19 @@ def run(
     logs: list[str], declaration: Declaration, layout: Layout, output: Output, policy: Policy
 ) -> None:
     """Audit, report, and leave with the contract's exit code."""
+    destinations = destinations_for(logs, output, policy)
+    spec = declared_spec(declaration)
+    with show_progress(layout.progress, logs) as progress:
+        result = check_logs(spec, logs, audit_options(layout, policy, progress))
+    leave(result, destinations)
+
+
+def destinations_for(logs: list[str], output: Output, policy: Policy) -> list[Destination]:
+    """Where the reports go, once everything that can be refused before reading has been looked at.
+
+    Raises:
+        UsageError: if the logs, the severity or a report cannot be what they say.
+    """
     if policy.fail_on not in {s.value for s in Severity}:
         raise UsageError(
             f"--fail-on: {policy.fail_on!r} is no severity", expected="error, warning, note"
@@ -75,19 +90,27 @@ def run(
     destinations = check_destinations(output.format, output.path, output.reports, output.quiet)
     for destination in destinations:
         destination.refuse_inputs(logs)
-    spec = declared_spec(declaration)
+    return destinations
+
+
+def audit_options(
+    layout: Layout, policy: Policy, progress: Callable[[int], None] = lambda _: None
+) -> AuditOptions:
+    """The options as the audit takes them."""
     columns = tuple(c.strip() for c in layout.columns.split(",")) if layout.columns else ()
-    with show_progress(layout.progress, logs) as progress:
-        options = AuditOptions(
-            layout.reader,
-            ReadOptions(columns, layout.pattern),
-            policy.select,
-            policy.ignore,
-            Severity(policy.fail_on),
-            policy.allow_inconclusive,
-            progress,
-        )
-        result = check_logs(spec, logs, options)
+    return AuditOptions(
+        layout.reader,
+        ReadOptions(columns, layout.pattern),
+        policy.select,
+        policy.ignore,
+        Severity(policy.fail_on),
+        policy.allow_inconclusive,
+        progress,
+    )
+
+
+def leave(result: Result, destinations: list[Destination]) -> None:
+    """Write every report, then end with the result's exit code."""
     for destination in destinations:
         deliver(result, known_reports()[destination.format], destination)
     raise typer.Exit(int(result.exit_code))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lossaudit import __version__
+from lossaudit.cli import options
 from lossaudit.cli.guard import guarded
 
 app = typer.Typer(
@@ -45,95 +46,34 @@ def lossaudit(
 
 @app.command()
 def check(
-    logs: Annotated[
-        list[str],
-        typer.Argument(metavar="LOG", help="Log files or event folders; - is standard input."),
-    ],
-    spec: Annotated[
-        str | None,
-        typer.Option(
-            "--spec",
-            "-s",
-            metavar="NAME_OR_PATH",
-            help="A preset's name (see `presets`) or a spec file.",
-        ),
-    ] = None,
-    formula: Annotated[
-        str | None,
-        typer.Option(
-            "--formula",
-            "-f",
-            metavar="FORMULA",
-            help='Instead of a spec: "TOTAL = EXPRESSION" over tags.',
-        ),
-    ] = None,
+    logs: options.Logs,
+    spec: options.SpecName = None,
+    formula: options.Formula = None,
     rival: Annotated[
         list[str] | None,
         typer.Option(
             metavar="RIVAL", help='A formula that must be refuted: "[NAME=]EXPRESSION". Repeatable.'
         ),
     ] = None,
-    map_: Annotated[
-        list[str] | None,
-        typer.Option("--map", metavar="TERM=TAG", help="total=TAG or TERM=TAG. Repeatable."),
-    ] = None,
-    aggregate: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TAG=KIND", help="KIND: step, last, mean:W, sum:K, median:W, ema:A. Repeatable."
-        ),
-    ] = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(metavar="DTYPE", help="Of the sum in training: float32, bfloat16, ..."),
-    ] = None,
-    reader: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The log's format; without it the content decides."),
-    ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(metavar="NAMES", help="Names for a table without a header: step,loss,a,b."),
-    ] = None,
-    pattern: Annotated[
-        str | None,
-        typer.Option(metavar="REGEX", help="A regular expression whose named groups are tags."),
-    ] = None,
-    format_: Annotated[
-        str,
-        typer.Option("--format", metavar="NAME", help="full, concise or json, on standard output."),
-    ] = "full",
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="Write the report to this file instead."
-        ),
-    ] = None,
-    report: Annotated[
-        list[str] | None, typer.Option(metavar="FORMAT=FILE", help="A further report. Repeatable.")
-    ] = None,
+    map_: options.Map = None,
+    aggregate: options.Aggregate = None,
+    dtype: options.Dtype = None,
+    reader: options.ReaderName = None,
+    columns: options.Columns = None,
+    pattern: options.Pattern = None,
+    format_: options.Format = "full",
+    output: options.OutputFile = None,
+    report: options.Reports = None,
     select: Annotated[
         list[str] | None, typer.Option(metavar="CHECK", help="Run only this check. Repeatable.")
     ] = None,
     ignore: Annotated[
         list[str] | None, typer.Option(metavar="CHECK", help="Leave this check out. Repeatable.")
     ] = None,
-    fail_on: Annotated[
-        str,
-        typer.Option(
-            metavar="SEVERITY",
-            help="Least severity that gives exit code 1: error, warning or note.",
-        ),
-    ] = "error",
-    allow_inconclusive: Annotated[
-        bool, typer.Option("--allow-inconclusive", help="INCONCLUSIVE gives exit code 0.")
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No report on standard output.")
-    ] = False,
-    no_progress: Annotated[
-        bool, typer.Option("--no-progress", help="No progress bar on standard error.")
-    ] = False,
+    fail_on: options.FailOn = "error",
+    allow_inconclusive: options.AllowInconclusive = False,
+    quiet: options.Quiet = False,
+    no_progress: options.NoProgress = False,
 ) -> None:
     """Does the logged total follow the declared formula, row by row, and not a rival?
 
@@ -154,6 +94,64 @@ def check(
             command.Layout(reader, columns, pattern, not no_progress and not quiet),
             command.Output(format_, output, report or [], quiet),
             command.Policy(select or [], ignore or [], fail_on, allow_inconclusive),
+        )
+
+
+@app.command()
+def balance(
+    logs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="LOG",
+            help="Log files or event folders, or one JSON result of ours; - is standard input.",
+        ),
+    ],
+    spec: options.SpecName = None,
+    formula: options.Formula = None,
+    map_: options.Map = None,
+    aggregate: options.Aggregate = None,
+    dtype: options.Dtype = None,
+    reader: options.ReaderName = None,
+    columns: options.Columns = None,
+    pattern: options.Pattern = None,
+    what_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TERM=W[,W...]", help="The shares if a term had these weights. Repeatable."
+        ),
+    ] = None,
+    format_: options.Format = "full",
+    output: options.OutputFile = None,
+    report: options.Reports = None,
+    fail_on: options.FailOn = "error",
+    allow_inconclusive: options.AllowInconclusive = False,
+    quiet: options.Quiet = False,
+    no_progress: options.NoProgress = False,
+) -> None:
+    """Which term dominates the total, since when, and which weight would change it?
+
+    A term above the spec's balance.max_share is a warning: --fail-on warning makes it exit code 1.
+    A formula that the log refutes is a warning here too.
+
+    Examples:
+
+      lossaudit balance runs/1/log.jsonl --spec musetalk-v1
+
+      lossaudit balance log.csv -f "loss = 2*lip + lat" --what-if lip=1.0,4.0
+
+      lossaudit balance result.json
+    """
+    with guarded():
+        from lossaudit.cli import balance as command
+        from lossaudit.cli.check import Declaration, Layout, Output, Policy
+
+        command.run(
+            logs,
+            Declaration(spec, formula, [], map_ or [], aggregate or [], dtype),
+            Layout(reader, columns, pattern, not no_progress and not quiet),
+            Output(format_, output, report or [], quiet),
+            Policy([], [], fail_on, allow_inconclusive),
+            what_if or [],
         )
 
 

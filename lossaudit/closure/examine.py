@@ -13,6 +13,7 @@ from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.fold import Closure
 from lossaudit.closure.keys import Keys, find_keys
 from lossaudit.closure.outcome import Outcome
+from lossaudit.closure.rows import Join
 from lossaudit.closure.spacing import Spacing
 from lossaudit.closure.trial import Trial
 from lossaudit.model.finding import Location
@@ -37,6 +38,7 @@ class LogEvidence:
         not_additive: why the formula need not hold between these aggregates, or empty.
         known_steps: False where steps are mere row numbers.
         spacing: how the totals' steps follow one another, or None.
+        join: the total and the terms row by row, or None where some of them are not there.
     """
 
     spec: Spec
@@ -49,6 +51,7 @@ class LogEvidence:
     not_additive: str = ""
     known_steps: bool = True
     spacing: Spacing | None = None
+    join: Join | None = None
 
     def locate(self, record: int) -> Location:
         """Where a record stands in the file."""
@@ -83,23 +86,22 @@ def examine(spec: Spec, log: Log, damage: Sequence[Damage] = ()) -> LogEvidence:
     if obstacle:
         return replace(evidence, obstacle=obstacle)
     assert binding.total is not None
-    used = {n: binding.aggregates[n] for n in names(binding.declared) - RESERVED}
-    total = binding.aggregates["total"]
-    not_additive = why_not_additive(binding.declared, total, used) or ""
-    if not_additive and not may_hold(total, used):
-        return replace(evidence, obstacle=not_additive, not_additive=not_additive)
     keys = find_keys(log, spec.step)
     if "step" in names(binding.declared) and not keys.is_global:
         return replace(evidence, obstacle=f"the formula uses `step`, but {_no_step(keys)}")
     trial = Trial.of(spec, log, binding, keys)
+    used = {n: binding.aggregates[n] for n in names(binding.declared) - RESERVED}
+    total = binding.aggregates["total"]
+    not_additive = why_not_additive(binding.declared, total, used) or ""
+    evidence = replace(evidence, not_additive=not_additive, known_steps=keys.known, join=trial.join)
+    if not_additive and not may_hold(total, used):
+        return replace(evidence, obstacle=not_additive)
     outcome = _fold(trial)
     explained = not not_additive or bool(outcome.fitting())
     return replace(
         evidence,
         outcome=outcome,
         explanations=diagnose(spec, trial, outcome) if explained else (),
-        not_additive=not_additive,
-        known_steps=keys.known,
         spacing=trial.spacing,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lossaudit.closure.rivals import Candidate
 from lossaudit.closure.weight_fold import Stretch
 from lossaudit.closure.weights import WeightBox
-from lossaudit.model.result import Share
+from lossaudit.model.balance import Share
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from lossaudit.model.result import Share
+from lossaudit.model.balance import Share
 from lossaudit.model.table import Floats
 
 BINS = 2000
+
+
+def row_shares(weighted: Floats) -> Floats:
+    """|w t| / sum of |w t| of each row; rows say nothing where the sum is 0 or overflows.
+
+    Args:
+        weighted: shape (terms, N), without NaN.
+
+    Returns:
+        Shape (terms, N) or fewer columns; each column adds up to 1.
+    """
+    sizes = np.abs(weighted)
+    with np.errstate(over="ignore"):
+        whole = sizes.sum(axis=0)
+    kept = (whole > 0) & (whole < np.inf)
+    if not kept.all():
+        sizes, whole = sizes[:, kept], whole[kept]
+    return np.asarray(sizes / whole)
 
 
 @dataclass(slots=True)
@@ -19,20 +38,18 @@ class ShareHistograms:
     counts: dict[str, Floats] = field(default_factory=dict)
     sums: dict[str, float] = field(default_factory=dict)
 
-    def update(self, labels: list[str], weighted: Floats) -> None:
-        """Count rows; `weighted` is of shape (terms, N). Rows of nothing but zeros say nothing."""
-        sizes = np.abs(weighted)
-        whole = sizes.sum(axis=0)
-        kept = whole > 0
-        if not kept.all():
-            sizes, whole = sizes[:, kept], whole[kept]
-        if not len(whole):
+    def update(self, labels: Sequence[str], weighted: Floats) -> None:
+        """Count rows; `weighted` is of shape (terms, N)."""
+        self.count(labels, row_shares(weighted))
+
+    def count(self, labels: Sequence[str], shares: Floats) -> None:
+        """Count rows whose shares are known, shape (terms, N)."""
+        if not shares.shape[1]:
             return
-        for label, size in zip(labels, sizes, strict=True):
-            shares = size / whole
-            bins = np.minimum((shares * BINS).astype(np.int64), BINS - 1)
+        for label, row in zip(labels, shares, strict=True):
+            bins = np.minimum((row * BINS).astype(np.int64), BINS - 1)
             counts = np.bincount(bins, minlength=BINS).astype(np.float64)
-            self._add(label, counts, float(shares.sum()))
+            self._add(label, counts, float(row.sum()))
 
     def merge(self, later: ShareHistograms) -> None:
         """Add the counts of further rows."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
+from lossaudit.model.balance import Balance, Course, Share
 from lossaudit.model.finding import Finding, Location
 from lossaudit.model.result import SCHEMA, Result, Violation, Witness
 
 
 def encode_result(result: Result) -> dict[str, Any]:
     """The whole result; keys in the published order."""
-    shared = next((w for w in result.witnesses if w.shares), None)
+    weighed = [w for w in result.witnesses if w.shares or w.balance is not None]
+    shared = next((w for w in weighed if w.shares), weighed[0] if weighed else None)
     plotted = next((w for w in result.witnesses if w.series), None)
     return {
         "schema": SCHEMA,
@@ -29,7 +32,7 @@ def encode_result(result: Result) -> dict[str, Any]:
         },
         "witnesses": [encode_witness(w) for w in result.witnesses],
         "findings": [encode_finding(f) for f in result.findings],
-        "balance": {"terms": _shares(shared) if shared else {}},
+        "balance": encode_balance(shared) if shared else {"terms": {}},
         "series": {k: encode_value(list(v)) for k, v in plotted.series.items()} if plotted else {},
         "skipped": [{"check": check, "reason": reason} for check, reason in result.skipped],
         "environment": dict(result.environment),
@@ -74,7 +77,7 @@ def encode_witness(witness: Witness) -> dict[str, Any]:
             for r in witness.rivals
         ],
         "replays": [],
-    }
+    } | ({} if witness.balance is None else {"balance": encode_balance(witness)})
 
 
 def encode_finding(finding: Finding) -> dict[str, Any]:
@@ -120,8 +123,54 @@ def _location(location: Location) -> dict[str, Any]:
     return {"path": location.path} | {k: v for k, v in places.items() if v is not None}
 
 
-def _shares(witness: Witness) -> dict[str, Any]:
+def encode_balance(witness: Witness) -> dict[str, Any]:
+    """The shares of a witness's terms, and the rest where `lossaudit balance` was asked."""
+    balance = witness.balance
+    courses = balance.courses if balance is not None else {}
+    terms = {n: _term(s, courses.get(n)) for n, s in witness.shares.items()}
+    return {"terms": terms} | (_beyond_shares(balance) if balance is not None else {})
+
+
+def _beyond_shares(balance: Balance) -> dict[str, Any]:
+    equal = balance.equal
     return {
-        name: {"share": encode_value({"mean": s.mean, "p05": s.p05, "p50": s.p50, "p95": s.p95})}
-        for name, s in witness.shares.items()
+        "rows": balance.rows,
+        "left_out": dict(balance.left_out),
+        "weights": encode_value(dict(balance.weights)),
+        "max_share": encode_value(balance.max_share),
+        "ratios": [encode_value(asdict(ratio)) for ratio in balance.ratios],
+        "equal": None
+        if equal is None
+        else {
+            "keeps": equal.keeps,
+            "weights": encode_value(dict(equal.weights)),
+            "shares": {n: _share(s) for n, s in equal.shares.items()},
+            "alone": encode_value(dict(equal.alone)),
+            "left_out": list(equal.left_out),
+        },
+        "what_if": [
+            {
+                "term": what_if.term,
+                "weight": encode_value(what_if.weight),
+                "shares": {n: _share(s) for n, s in what_if.shares.items()},
+            }
+            for what_if in balance.what_if
+        ],
+        "cautions": list(balance.cautions),
     }
+
+
+def _term(share: Share, course: Course | None) -> dict[str, Any]:
+    if course is None:
+        return {"share": _share(share)}
+    tenths = {"first_tenth": course.first_tenth, "last_tenth": course.last_tenth}
+    return {
+        "share": _share(share) | encode_value(tenths),
+        "trend": course.trend,
+        "course": encode_value(list(course.points)),
+        "sign": course.sign,
+    }
+
+
+def _share(share: Share) -> dict[str, Any]:
+    return encode_value(asdict(share))  # type: ignore[no-any-return]

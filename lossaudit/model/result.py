@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+from lossaudit.model.balance import Balance, Share
 from lossaudit.model.finding import Finding, Location, Verdict
 
 SCHEMA = "lossaudit/1"
@@ -87,16 +88,6 @@ class Rival:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """How much of the total one weighted term makes up: |w t| / sum of |w t|, over decided rows."""
-
-    mean: float
-    p05: float
-    p50: float
-    p95: float
-
-
-@dataclass(frozen=True, slots=True)
 class Witness:
     """What one witness saw.
 
@@ -114,6 +105,8 @@ class Witness:
         resolution: tag -> how its numbers were written, in words ("4 decimals").
         total_tag: the tag of the total, empty where none was found.
         weights_note: over which rows the weights are certified, or why they are not.
+        shares: of each weighted term; over decided rows, in a balance over all with every term.
+        balance: what `lossaudit balance` found, or None where it was not asked.
         series: step, total, recomputed, residual, tolerance and terms, downsampled for plots.
     """
 
@@ -138,6 +131,7 @@ class Witness:
     rivals: tuple[Rival, ...] = ()
     shares: Mapping[str, Share] = field(default_factory=dict)
     series: Mapping[str, list[float]] = field(default_factory=dict)
+    balance: Balance | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,8 +132,8 @@ class Arithmetic:
     def divide(self, x: Bounded, y: Bounded) -> Bounded:
         """Quotient; a denominator whose interval holds 0 cannot be decided."""
         error = np.zeros(()) if y.exact else self.tolerance(y)
-        least = np.abs(y.value) - error
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            least = np.abs(y.value) - error
             value = x.value / y.value
             radius = (x.radius + np.abs(value) * error) / least
             magnitude = x.magnitude / least

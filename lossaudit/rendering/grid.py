@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
+
+from lossaudit.rendering.safe_text import escape_text, shorten_middle
+
+LONGEST_NAME = 28
+GAP = 2
 
 Tone = Literal["", "good", "bad", "unsure", "quiet", "strong"]
 """What a cell means, for colour; its text says the same."""
@@ -16,6 +22,11 @@ class Cell:
     text: str
     tone: Tone = ""
     detail: str = ""
+
+
+def name_cell(name: str, tone: Tone = "") -> Cell:
+    """A term's or a column's name, shortened so that a row has room for numbers."""
+    return Cell(shorten_middle(escape_text(name), LONGEST_NAME), tone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +81,21 @@ class Grid:
             rows,
             " ".join([*details, self.note]).strip(),
         )
+
+
+def room_beside(
+    headings: Sequence[Heading], rows: Sequence[Sequence[Cell]], page_width: int, most: int
+) -> int:
+    """Characters that the last column may have beside the others, at least 8.
+
+    Args:
+        headings: of all columns.
+        rows: all cells, the last of each still empty.
+        page_width: characters of a line.
+        most: of the answer.
+    """
+    widths = [
+        max([len(h.name), len(h.detail), *(len(escape_text(row[k].text)) for row in rows)])
+        for k, h in enumerate(headings[:-1])
+    ]
+    return max(8, min(page_width - sum(widths) - GAP * len(headings), most))

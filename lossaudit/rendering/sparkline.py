@@ -8,13 +8,17 @@ from itertools import pairwise
 
 LEVELS = "▁▂▃▄▅▆▇█"
 EIGHTHS = " ▏▎▍▌▋▊▉"
+SHADES = "█▒▓░"
+LIMIT = "┊"
 
 
-def render_sparkline(values: Sequence[float], width: int) -> str:
+def render_sparkline(values: Sequence[float], width: int, least_span: float = 0.0) -> str:
     """One character per value, or per bucket of values where they are more than `width`.
 
-    A bucket shows the mean of its finite values; without one it is a gap (a space). All values
-    equal: a line at half height. No finite value at all: nothing.
+    A bucket shows the mean of its finite values; without one it is a gap (a space). The lowest mean
+    is at the bottom and the highest at the top, unless they are nearer than `least_span`: then the
+    line keeps to the middle of a range of that width. All values equal: a line at half height. No
+    finite value at all: nothing.
     """
     count = min(width, len(values))
     edges = [k * len(values) // count for k in range(count + 1)] if count else []
@@ -23,15 +27,39 @@ def render_sparkline(values: Sequence[float], width: int) -> str:
     if not finite:
         return ""
     low, high = min(finite), max(finite)
+    if high - low < least_span:
+        middle = (low + high) / 2
+        low, high = middle - least_span / 2, middle + least_span / 2
     return "".join(" " if m is None else LEVELS[_level(m, low, high)] for m in means)
 
 
-def render_bar(share: float, width: int) -> str:
-    """`share` of `width` characters filled, to an eighth of one; nothing where it is NaN."""
+def render_bar(share: float, width: int, limit: float | None = None) -> str:
+    """`share` of `width` characters filled, to an eighth of one; nothing where it is NaN.
+
+    Args:
+        share: from 0 to 1, clipped.
+        width: characters of a whole bar.
+        limit: a share beyond the bar's end that is marked, or None.
+    """
     if math.isnan(share):
         return ""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
-    return ("█" * (eighths // 8) + EIGHTHS[eighths % 8]).rstrip()
+    bar = ("█" * (eighths // 8) + EIGHTHS[eighths % 8]).rstrip()
+    if limit is None or not len(bar) <= (place := min(int(limit * width), width - 1)):
+        return bar
+    return bar.ljust(place) + LIMIT
+
+
+def render_stack(shares: Sequence[float], width: int) -> str:
+    """Shares end to end in `width` characters, each in a shade of its own, the fifth as the first.
+
+    Nothing where they are no numbers or add up to nothing.
+    """
+    whole = sum(shares)
+    if not (math.isfinite(whole) and whole > 0 and min(shares) >= 0):
+        return ""
+    ends = [round(width * (sum(shares[:k]) / whole)) for k in range(len(shares) + 1)]
+    return "".join(SHADES[k % len(SHADES)] * (b - a) for k, (a, b) in enumerate(pairwise(ends)))
 
 
 def _finite_mean(values: Sequence[float]) -> float | None:

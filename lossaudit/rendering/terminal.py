@@ -11,7 +11,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from lossaudit.model.report import Page
-from lossaudit.rendering.grid import Cell, Grid, Heading
+from lossaudit.rendering.grid import GAP, Cell, Grid, Heading
 from lossaudit.rendering.safe_text import clip, escape_text
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ STYLES = {
     "strong": "bold",
     "title": "bold cyan",
 }
-GAP = 2
 NARROWEST = 14
 """Columns that a wrapping column keeps before others are dropped."""
 

@@ -1,4 +1,4 @@
-"""What one witness saw: violations, shares, series, and how its source was read."""
+"""What one witness saw: violations, series, and how its source was read."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import math
 from collections.abc import Callable
 
 from lossaudit.model.result import Violation, Witness
-from lossaudit.rendering.grid import Cell, Grid, Heading
+from lossaudit.rendering.grid import Cell, Grid, Heading, name_cell
 from lossaudit.rendering.numbers import (
     decimals_for,
     render_excess,
     render_number,
-    render_percent,
     render_residual,
     render_tolerance,
     render_total,
 )
 from lossaudit.rendering.safe_text import escape_text, shorten_middle
-from lossaudit.rendering.sparkline import render_bar, render_sparkline
+from lossaudit.rendering.sparkline import render_sparkline
 
 MOST_VIOLATIONS = 5
 LONGEST_PATH = 160
@@ -45,26 +44,6 @@ def violations_grid(witness: Witness) -> Grid | None:
     return Grid("First violations", headings, rows, note)
 
 
-def shares_grid(witness: Witness, bar_width: int) -> Grid | None:
-    """How much of the total each weighted term makes up."""
-    if not witness.shares:
-        return None
-    headings = (
-        Heading("term"),
-        *(Heading(name, "right") for name in ("mean", "p05", "p50", "p95")),
-        Heading("mean share", drop=1),
-    )
-    rows = tuple(
-        (
-            _name(term),
-            *(Cell(render_percent(value)) for value in (s.mean, s.p05, s.p50, s.p95)),
-            Cell(render_bar(s.mean, bar_width)),
-        )
-        for term, s in witness.shares.items()
-    )
-    return Grid("Shares of the declared formula", headings, rows)
-
-
 def series_grid(witness: Witness, line_width: int) -> Grid | None:
     """The total and each term over the run, as sparklines."""
     series = witness.series
@@ -74,7 +53,7 @@ def series_grid(witness: Witness, line_width: int) -> Grid | None:
     for name in names:
         line = render_sparkline(series[name], line_width)
         if line:
-            rows.append((_name(name), *_ends(series[name]), Cell(line)))
+            rows.append((name_cell(name), *_ends(series[name]), Cell(line)))
     excess = _excess_series(witness)
     if excess and (line := render_sparkline(excess, line_width)):
         rows.append((Cell("excess"), *_ends(excess, render_excess), Cell(line)))
@@ -130,10 +109,6 @@ def _place(violation: Violation, source: str) -> str:
     if place.offset is not None:
         return f"byte {place.offset:,}"
     return f"row {place.row:,}" if place.row is not None else "file"
-
-
-def _name(name: str) -> Cell:
-    return Cell(shorten_middle(escape_text(name), 28))
 
 
 def _ends(values: list[float], render: Callable[[float], str] = render_number) -> tuple[Cell, Cell]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lossaudit.model.finding import Finding, Severity, Verdict
 from lossaudit.model.report import Page, Report
 from lossaudit.model.result import ExitCode, Result, Witness
 from lossaudit.rendering.agreement import agreement_grid
+from lossaudit.rendering.balance_grids import course_grid, ratios_grid, shares_grid
 from lossaudit.rendering.findings import also_fits, by_severity
+from lossaudit.rendering.grid import Grid
 from lossaudit.rendering.numbers import render_steps
+from lossaudit.rendering.other_weights import equal_grid, what_if_grid
 from lossaudit.rendering.safe_text import escape_text, shorten_middle
 from lossaudit.rendering.terminal import draw, draw_first, safe, terminal, written
 from lossaudit.rendering.weights import weights_grid
 from lossaudit.rendering.witness_grids import (
     reading_grid,
     series_grid,
-    shares_grid,
     violations_grid,
 )
 
@@ -41,7 +44,8 @@ def render(result: Result, page: Page) -> str:
     """Every section that has content, in the order in which a reader asks for them."""
     console = terminal(page)
     _draw_headline(console, result)
-    _draw_agreement(console, result)
+    if not _is_balance(result):
+        _draw_agreement(console, result)
     for witness in result.witnesses:
         _draw_witness(console, witness, result)
     _draw_findings(console, result)
@@ -82,19 +86,34 @@ def _draw_witness(console: Console, witness: Witness, result: Result) -> None:
     path = shorten_middle(escape_text(witness.source), max(10, console.width - 32))
     title = safe(f"{witness.kind} {path}: {witness.verdict}", f"bold {colour}")
     console.print(Rule(title, align="left", style=colour))
-    if witness.reason != result.reason:
+    if not result.reason.startswith(witness.reason):
         console.print(safe(witness.reason))
+    for caution in witness.balance.cautions if witness.balance is not None else ():
+        console.print(safe(f"! {caution}", "unsure"))
     console.print()
-    room = max(8, min(console.width - 50, 60))
-    for grid in (
-        weights_grid(witness, result),
-        violations_grid(witness),
-        shares_grid(witness, room),
-        series_grid(witness, room),
-        reading_grid(witness),
-    ):
+    for grid in _grids(witness, result, console.width):
         if grid is not None:
             draw(console, grid)
+
+
+def _grids(witness: Witness, result: Result, width: int) -> Iterator[Grid | None]:
+    """What one witness is asked for: its balance, or whether the formula holds."""
+    if _is_balance(result):
+        yield shares_grid(witness, width)
+        yield course_grid(witness, width)
+        yield ratios_grid(witness, width)
+        yield equal_grid(witness)
+        yield what_if_grid(witness, width)
+    else:
+        yield weights_grid(witness, result)
+        yield violations_grid(witness)
+        yield shares_grid(witness, width)
+        yield series_grid(witness, max(8, min(width - 50, 60)))
+        yield reading_grid(witness)
+
+
+def _is_balance(result: Result) -> bool:
+    return any(w.balance is not None for w in result.witnesses)
 
 
 def _draw_findings(console: Console, result: Result) -> None:
@@ -149,6 +168,11 @@ def _skipped_table(result: Result) -> Table:
 
 
 def _meaning(result: Result) -> str:
+    if _is_balance(result) and result.exit_code is ExitCode.INCONCLUSIVE:
+        return "no shares could be given; --allow-inconclusive makes it 0"
+    if _is_balance(result) and result.exit_code is ExitCode.PASS:
+        shown = any(w.shares for w in result.witnesses)
+        return f"{'' if shown else 'no '}shares are given, and no finding reaches --fail-on"
     if result.exit_code is ExitCode.PASS and result.verdict is Verdict.INCONCLUSIVE:
         return "inconclusive, allowed by --allow-inconclusive"
     if result.exit_code is ExitCode.PASS and result.verdict is Verdict.FAIL:

@@ -6,13 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from balance_samples import balances
+
+from lossaudit.model.balance import Share
 from lossaudit.model.finding import Finding, Location, Severity, Verdict
 from lossaudit.model.result import (
     Declared,
     ExitCode,
     Result,
     Rival,
-    Share,
     Violation,
     Weight,
     Witness,
@@ -291,4 +293,5 @@ SAMPLES: dict[str, Result] = {
     "many-witnesses": MANY_WITNESSES,
     "no-findings": NO_FINDINGS,
     "empty": EMPTY,
+    **balances(PASS, HOSTILE),
 }

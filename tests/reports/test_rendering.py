@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from lossaudit.rendering.grid import Cell, Heading, room_beside
 from lossaudit.rendering.numbers import (
     decimals_for,
     render_excess,
@@ -16,7 +17,7 @@ from lossaudit.rendering.numbers import (
     render_total,
 )
 from lossaudit.rendering.safe_text import clip, escape_json, escape_text, shorten_middle
-from lossaudit.rendering.sparkline import render_bar, render_sparkline
+from lossaudit.rendering.sparkline import render_bar, render_sparkline, render_stack
 from lossaudit.rendering.weights import linear_weights
 
 
@@ -144,6 +145,38 @@ def test_bar_has_eighths() -> None:
     assert render_bar(0.515, 10) == "█████▏"
     assert render_bar(math.nan, 8) == ""
     assert render_bar(9.0, 3) == "███"
+
+
+def test_a_line_that_hardly_moves_keeps_to_the_middle() -> None:
+    assert render_sparkline([0.50, 0.51], 2) == "▁█"
+    assert render_sparkline([0.50, 0.51], 2, least_span=0.1) == "▄▅"
+    assert render_sparkline([0.5, 0.5], 2, least_span=0.1) == "▄▄"
+    assert render_sparkline([0.0, 1.0], 2, least_span=0.1) == "▁█"
+
+
+def test_bar_marks_a_limit_that_it_does_not_reach() -> None:
+    assert render_bar(0.5, 8, limit=0.75) == "████  ┊"
+    assert render_bar(0.5, 8, limit=1.0) == "████   ┊"
+    assert render_bar(0.75, 8, limit=0.75) == "██████┊"
+    assert render_bar(0.9, 8, limit=0.75) == render_bar(0.9, 8)
+    assert render_bar(0.0, 8, limit=0.0) == "┊"
+
+
+def test_stack_puts_shares_end_to_end() -> None:
+    assert render_stack([0.5, 0.5], 8) == "████▒▒▒▒"
+    assert render_stack([0.1, 0.2, 0.3, 0.2, 0.2], 10) == "█▒▒▓▓▓░░██"
+    assert render_stack([2.0, 2.0], 4) == "██▒▒"
+    for nothing in ([], [0.0], [math.nan, 1.0], [math.inf], [-1.0, 3.0]):
+        assert render_stack(nothing, 8) == ""
+    assert len(render_stack([1e308, 1.0], 8)) == 8
+
+
+def test_the_last_column_has_the_room_that_the_others_leave() -> None:
+    headings = (Heading("term"), Heading("x", detail="longer"), Heading("line"))
+    rows = [(Cell("a" * 10), Cell("1"), Cell(""))]
+    assert room_beside(headings, rows, 80, 60) == 80 - 10 - 6 - 3 * 2
+    assert room_beside(headings, rows, 30, 60) == 8
+    assert room_beside(headings, rows, 200, 60) == 60
 
 
 @pytest.mark.parametrize(

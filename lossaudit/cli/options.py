@@ -1,0 +1,82 @@
+"""The options that several commands take, each said once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Logs = Annotated[
+    list[str],
+    typer.Argument(metavar="LOG", help="Log files or event folders; - is standard input."),
+]
+SpecName = Annotated[
+    str | None,
+    typer.Option(
+        "--spec",
+        "-s",
+        metavar="NAME_OR_PATH",
+        help="A preset's name (see `presets`) or a spec file.",
+    ),
+]
+Formula = Annotated[
+    str | None,
+    typer.Option(
+        "--formula",
+        "-f",
+        metavar="FORMULA",
+        help='Instead of a spec: "TOTAL = EXPRESSION" over tags.',
+    ),
+]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="TERM=TAG", help="total=TAG or TERM=TAG. Repeatable."),
+]
+Aggregate = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TAG=KIND", help="KIND: step, last, mean:W, sum:K, median:W, ema:A. Repeatable."
+    ),
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(metavar="DTYPE", help="Of the sum in training: float32, bfloat16, ..."),
+]
+ReaderName = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The log's format; without it the content decides."),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(metavar="NAMES", help="Names for a table without a header: step,loss,a,b."),
+]
+Pattern = Annotated[
+    str | None,
+    typer.Option(metavar="REGEX", help="A regular expression whose named groups are tags."),
+]
+Format = Annotated[
+    str,
+    typer.Option("--format", metavar="NAME", help="full, concise or json, on standard output."),
+]
+OutputFile = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write the report to this file instead."),
+]
+Reports = Annotated[
+    list[str] | None,
+    typer.Option("--report", metavar="FORMAT=FILE", help="A further report. Repeatable."),
+]
+FailOn = Annotated[
+    str,
+    typer.Option(
+        metavar="SEVERITY",
+        help="Least severity that gives exit code 1: error, warning or note.",
+    ),
+]
+AllowInconclusive = Annotated[
+    bool, typer.Option("--allow-inconclusive", help="INCONCLUSIVE gives exit code 0.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No report on standard output.")]
+NoProgress = Annotated[
+    bool, typer.Option("--no-progress", help="No progress bar on standard error.")
+]

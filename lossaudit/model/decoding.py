@@ -1,0 +1,161 @@
+"""The published JSON layout -> Result: the reverse of `encoding`; the file may be anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import msgspec
+
+from lossaudit.model import wire
+from lossaudit.model.balance import Balance, Course, EqualShares, Ratio, Share, WhatIf
+from lossaudit.model.result import Declared, ExitCode, Result, Violation, Weight, Witness
+
+
+def decode_result(document: object) -> Result:
+    """A stored result as values.
+
+    The shares and the series of the document's top belong to its first witness that has rows; those
+    of further witnesses are only kept in results of `lossaudit balance`.
+
+    Args:
+        document: as `json.loads` gives it.
+
+    Raises:
+        ValueError: where it is not in the published layout; the message names the place.
+    """
+    try:
+        read = msgspec.convert(document, wire.ResultWire)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+    return Result(
+        read.verdict,
+        ExitCode(read.exit_code),
+        read.reason,
+        Declared(
+            read.spec.name,
+            read.spec.formula,
+            tuple((r.name, r.formula) for r in read.spec.rivals),
+            read.spec.sha256,
+            read.spec.dtype,
+            tuple(read.spec.sources),
+        ),
+        _witnesses(read),
+        tuple(read.findings),
+        tuple((s.check, s.reason) for s in read.skipped),
+        read.version,
+        read.environment,
+    )
+
+
+def _witnesses(read: wire.ResultWire) -> tuple[Witness, ...]:
+    witnesses = [_witness(w) for w in read.witnesses]
+    owner = next((i for i, w in enumerate(read.witnesses) if w.balance and w.balance.terms), None)
+    if owner is None:
+        owner = next((i for i, w in enumerate(witnesses) if w.kind == "log" and w.decided), 0)
+    if witnesses:
+        first = witnesses[owner]
+        shares = first.shares or {n: _share(t.share) for n, t in read.balance.terms.items()}
+        series = {name: _numbers(values) for name, values in read.series.items()}
+        witnesses[owner] = replace(first, shares=shares, series=series)
+    return tuple(witnesses)
+
+
+def _witness(w: wire.WitnessWire) -> Witness:
+    return Witness(
+        w.kind,
+        w.source,
+        w.verdict,
+        w.reason,
+        w.formula,
+        w.reader,
+        w.sha256,
+        w.records,
+        w.rows,
+        w.decided,
+        w.violations,
+        w.total_tag,
+        tuple(_violation(v) for v in w.first_violations),
+        w.undecided,
+        w.columns,
+        w.resolution,
+        {n: Weight(float(v.declared), _maybe(v.low), _maybe(v.high)) for n, v in w.weights.items()},
+        w.weights_note,
+        tuple(w.rivals),
+        {n: _share(t.share) for n, t in w.balance.terms.items()} if w.balance else {},
+        balance=_balance(w.balance) if w.balance else None,
+    )
+
+
+def _balance(b: wire.BalanceWire) -> Balance:
+    equal = b.equal
+    courses = {n: c for n, t in b.terms.items() if (c := _course(t)) is not None}
+    return Balance(
+        b.rows or 0,
+        b.left_out,
+        _named(b.weights),
+        _maybe(b.max_share),
+        courses,
+        tuple(
+            Ratio(
+                r.numerator,
+                r.denominator,
+                float(r.p05),
+                float(r.p50),
+                float(r.p95),
+                r.below,
+                r.rows,
+            )
+            for r in b.ratios
+        ),
+        None
+        if equal is None
+        else EqualShares(
+            equal.keeps,
+            _named(equal.weights),
+            _shares(equal.shares),
+            _named(equal.alone),
+            tuple(equal.left_out),
+        ),
+        tuple(WhatIf(w.term, float(w.weight), _shares(w.shares)) for w in b.what_if),
+        tuple(b.cautions),
+    )
+
+
+def _course(term: wire.TermWire) -> Course | None:
+    first, last = term.share.first_tenth, term.share.last_tenth
+    if first is None or last is None:
+        return None
+    return Course(float(first), float(last), term.trend, tuple(_numbers(term.course)), term.sign)
+
+
+def _violation(v: wire.ViolationWire) -> Violation:
+    return Violation(
+        v.step,
+        float(v.total),
+        float(v.recomputed),
+        float(v.residual),
+        float(v.tolerance),
+        v.location,
+        _named(v.terms),
+    )
+
+
+def _share(share: wire.ShareWire) -> Share:
+    return Share(float(share.mean), float(share.p05), float(share.p50), float(share.p95))
+
+
+def _shares(shares: Mapping[str, wire.ShareWire]) -> dict[str, Share]:
+    return {name: _share(share) for name, share in shares.items()}
+
+
+def _named(numbers: Mapping[str, wire.Number]) -> dict[str, float]:
+    return {name: float(number) for name, number in numbers.items()}
+
+
+def _numbers(values: list[wire.Number]) -> list[float]:
+    return [float(value) for value in values]
+
+
+def _maybe(number: wire.Number | None) -> float | None:
+    return None if number is None else float(number)

@@ -1,0 +1,177 @@
+"""The published JSON layout as types: what a stored result must look like to be believed.
+
+They mirror docs/schema/result.schema.json as far as our own results use it. Keys that are not here
+are passed over, since later versions may add some; sizes are bounded, since a stored result may be
+anybody's.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar
+
+from msgspec import Meta, Struct
+
+from lossaudit.model.balance import Sign, Trend
+from lossaudit.model.finding import Finding, Location, Verdict
+from lossaudit.model.result import Rival
+
+MANY = 1000
+"""Witnesses, terms, rivals and points of a course; nothing of ours has more."""
+
+T = TypeVar("T")
+Number = float | Literal["NaN", "Infinity", "-Infinity"]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Step = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Few = Annotated[list[T], Meta(max_length=MANY)]
+Named = Annotated[dict[str, T], Meta(max_length=MANY)]
+
+
+class ShareWire(Struct):
+    """A term's "share"."""
+
+    mean: Number
+    p05: Number
+    p50: Number
+    p95: Number
+    first_tenth: Number | None = None
+    last_tenth: Number | None = None
+
+
+class TermWire(Struct):
+    """One of "terms" of a balance."""
+
+    share: ShareWire
+    trend: Trend = "unknown"
+    course: Few[Number] = []
+    sign: Sign = "positive"
+
+
+class RatioWire(Struct):
+    """One of "ratios"."""
+
+    numerator: str
+    denominator: str
+    p05: Number
+    p50: Number
+    p95: Number
+    below: Count
+    rows: Count
+
+
+class EqualWire(Struct):
+    """The "equal" of a balance."""
+
+    keeps: str
+    weights: Named[Number]
+    shares: Named[ShareWire]
+    alone: Named[Number] = {}
+    left_out: Few[str] = []
+
+
+class WhatIfWire(Struct):
+    """One of "what_if"."""
+
+    term: str
+    weight: Number
+    shares: Named[ShareWire]
+
+
+class BalanceWire(Struct):
+    """A "balance"; of `check` it has nothing but terms, and no `rows`."""
+
+    terms: Named[TermWire] = {}
+    rows: Count | None = None
+    left_out: Named[Count] = {}
+    weights: Named[Number] = {}
+    max_share: Number | None = None
+    ratios: Few[RatioWire] = []
+    equal: EqualWire | None = None
+    what_if: Few[WhatIfWire] = []
+    cautions: Few[str] = []
+
+
+class ViolationWire(Struct):
+    """One of "first_violations"."""
+
+    step: Step
+    total: Number
+    recomputed: Number
+    residual: Number
+    tolerance: Number
+    location: Location
+    terms: Named[Number] = {}
+
+
+class WeightWire(Struct):
+    """One of "weights" of a witness."""
+
+    declared: Number
+    low: Number | None
+    high: Number | None
+
+
+class WitnessWire(Struct):
+    """One of "witnesses"."""
+
+    kind: Literal["log", "replay", "source", "document", "probe"]
+    source: str
+    verdict: Verdict
+    formula: str
+    sha256: str
+    records: Count
+    decided: Count
+    violations: Count
+    reader: str = ""
+    reason: str = ""
+    total_tag: str = ""
+    rows: Count = 0
+    columns: Named[str] = {}
+    resolution: Named[str] = {}
+    undecided: Named[Count] = {}
+    first_violations: Few[ViolationWire] = []
+    weights: Named[WeightWire] = {}
+    weights_note: str = ""
+    rivals: Few[Rival] = []
+    balance: BalanceWire | None = None
+
+
+class FormulaWire(Struct):
+    """A rival of the spec."""
+
+    name: str
+    formula: str
+
+
+class SpecWire(Struct):
+    """The "spec"."""
+
+    name: str
+    formula: str
+    rivals: Few[FormulaWire]
+    sha256: str
+    dtype: str = "float32"
+    sources: Few[str] = []
+
+
+class SkippedWire(Struct):
+    """One of "skipped"."""
+
+    check: str
+    reason: str
+
+
+class ResultWire(Struct):
+    """The whole document."""
+
+    schema: Literal["lossaudit/1"]
+    version: str
+    verdict: Verdict
+    exit_code: Literal[0, 1, 2, 3, 4, 70]
+    reason: str
+    spec: SpecWire
+    witnesses: Few[WitnessWire]
+    findings: Annotated[list[Finding], Meta(max_length=10 * MANY)]
+    balance: BalanceWire
+    series: Named[list[Number]]
+    skipped: Few[SkippedWire]
+    environment: Named[str]
