@@ -111,7 +111,8 @@ def _fold(trial: Trial) -> Outcome:
     binding = trial.binding
     assert binding.total is not None
     written = binding.resolutions[binding.total]
-    printed = written.certain and (written.decimals is not None or written.digits is not None)
+    digits = written.decimals is not None or written.digits is not None
+    printed = digits and written.certain and not written.coarse  # a lattice has few digits too
     fold = Closure(binding.declared, binding.rivals, printed)
     for rows, prepared in trial.blocks():
         fold.update(rows, prepared)
