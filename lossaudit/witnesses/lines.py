@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 
+import numpy as np
+
 from lossaudit.model.table import Damage
 from lossaudit.witnesses.stream import LogStream
 
@@ -59,7 +61,7 @@ def line_blocks(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:
             continue
         block, rest = bytes(rest) + piece[:end], bytearray(piece[end:])
         yield line, block
-        line += block.count(b"\n")
+        line += int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))
     if rest:
         yield line, bytes(rest)
 
