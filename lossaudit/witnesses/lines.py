@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 
+import numpy as np
+
 from lossaudit.model.table import Damage
 from lossaudit.witnesses.stream import LogStream
 
@@ -38,17 +40,17 @@ def line_blocks(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:
     Yields:
         (line, block): line counts from 1 in the file as stored.
     """
-    line, rest, skipping = 1, b"", False
+    line, rest, skipping = 1, bytearray(), False
     for piece in utf8_blocks(stream):
         first = piece.find(b"\n")
         if not skipping and len(rest) + (len(piece) if first < 0 else first) > LONGEST_LINE:
             redrawn = rest.rfind(b"\r") + 1
             if redrawn:
-                yield line, rest[:redrawn]
-                rest = rest[redrawn:]
+                yield line, bytes(rest[:redrawn])
+                del rest[:redrawn]
             else:
                 yield Damage(f"a line of more than {LONGEST_LINE:,} bytes", stream.name, line)
-                rest, skipping = b"", True
+                rest, skipping = bytearray(), True
         if skipping:
             if first < 0:
                 continue
@@ -57,11 +59,11 @@ def line_blocks(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:
         if not end:
             rest += piece
             continue
-        block, rest = rest + piece[:end], piece[end:]
+        block, rest = bytes(rest) + piece[:end], bytearray(piece[end:])
         yield line, block
-        line += block.count(b"\n")
+        line += int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))
     if rest:
-        yield line, rest
+        yield line, bytes(rest)
 
 
 def numbered_lines(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:

@@ -3,8 +3,8 @@
 What counts as a name and a number is stated in `lossaudit.witnesses.text.pairs`. A line with at
 least one pair is a record; others are passed over. The redraws of a progress bar (ended by CR) are
 a record each; their position is that of the line (ended by LF) in which they stand, or, in a file
-without any LF, the number of the redraw, counted from 1 as if CR ended lines. Terminal colours are
-removed. Of a tag that comes twice in a line the first number is kept.
+whose first 16 MiB have no LF, the number of the redraw, counted from 1 as if CR ended lines.
+Terminal colours are removed. Of a tag that comes twice in a line the first number is kept.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from lossaudit.model.table import Damage, Table
 from lossaudit.witnesses.columns import TableBuilder
 from lossaudit.witnesses.lines import line_blocks, utf8_head
 from lossaudit.witnesses.reader import Reader, ReadOptions
-from lossaudit.witnesses.stream import LogStream
+from lossaudit.witnesses.stream import BLOCK, LogStream
 from lossaudit.witnesses.text.bulk import BlockReader
 from lossaudit.witnesses.text.pairs import find_pairs
 from lossaudit.witnesses.text.pattern import read_pattern
 from lossaudit.witnesses.text.tags import TagBook, read_line
 
 _ESCAPE = re.compile(rb"\x1b\[[0-9;?]*+[A-Za-z]")
+_PIECE = BLOCK + BLOCK // 8
 _JSON_START = re.compile(rb'\s*+(?:\{\s*+(?:"|\}|\Z)|\[\s*+(?:\{|\Z))')
 
 
@@ -42,25 +43,45 @@ def _read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
         return
     book = TagBook(stream.name)
     blocks = BlockReader(stream.name, book)
-    redraws = 0
+    redraws, counted = 0, None  # counted: no line end in the first block, so redraws are lines too
     for item in line_blocks(stream):
         if isinstance(item, Damage):
             yield item
             continue
         line, block = item
-        single = line == 1 and b"\n" not in block  # no line end so far: redraws are counted
-        line, redraws = line + redraws * single, redraws + block.count(b"\r")
-        if b"\x1b" in block:
-            block = _ESCAPE.sub(b"", block)
-        cut = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
-        if cut:
-            table = blocks.read(block[:cut], line, count_segments=single)
-            if table.records:
-                yield table
-        if cut < len(block):
-            last = line + block.count(b"\r" if single else b"\n")
-            yield from _read_tail(block[cut:], block[:cut].endswith(b"\r"), book, stream.name, last)
-        yield from book.damage()
+        counted = b"\n" not in block if counted is None else counted
+        for piece in _pieces(block):
+            feeds, returns = piece.count(b"\n"), piece.count(b"\r") * counted
+            text = _ESCAPE.sub(b"", piece) if b"\x1b" in piece else piece
+            cut = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1
+            if cut:
+                table = blocks.read(text[:cut], line + redraws, count_segments=counted)
+                if table.records:
+                    yield table
+            line, redraws = line + feeds, redraws + returns
+            if cut < len(text):
+                redrawn = text[:cut].endswith(b"\r")
+                yield from _read_tail(text[cut:], redrawn, book, stream.name, line + redraws)
+            yield from book.damage()
+
+
+def _pieces(block: bytes) -> Iterator[bytes]:
+    """Cut a block after line ends or redraws, so that what is made of a piece stays in cache."""
+    start = 0
+    while len(block) - start > _PIECE:
+        end = start + _PIECE
+        cut = max(block.rfind(b"\n", start, end), block.rfind(b"\r", start, end))
+        if cut < 0:
+            cut = min(
+                (at for at in (block.find(b"\n", end), block.find(b"\r", end)) if at >= 0),
+                default=-1,
+            )
+        if cut < 0:
+            break
+        yield block[start : cut + 1]
+        start = cut + 1
+    if start < len(block):
+        yield block[start:]
 
 
 def _read_tail(

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from lossaudit.errors import UsageError
 from lossaudit.model.table import Damage, Table, concatenate
 from lossaudit.witnesses.columns import TableBuilder, count_decimals
+from lossaudit.witnesses.lines import LONGEST_LINE
 from lossaudit.witnesses.logs.text_lines import TEXT
 from lossaudit.witnesses.reader import ReadOptions
 from lossaudit.witnesses.stream import LogStream
@@ -240,6 +241,19 @@ def test_redraws_share_their_line() -> None:
 def test_redraws_are_counted_in_a_file_without_line_feed() -> None:
     table = read_whole(b"\rx [a=1]\rx\rx [a=2]")
     assert table.positions.tolist() == [2, 4]
+
+
+def test_redraws_of_a_long_bar_are_counted_to_its_end() -> None:
+    content = b"".join(b"\r%s [a=%d]" % (b"x" * 200, k) for k in range(100_000)) + b"\n"
+    table = read_whole(content)
+    assert len(content) > LONGEST_LINE
+    assert table.positions.tolist() == list(range(2, 100_002))
+    assert values(table, "a") == list(range(100_000))
+
+
+def test_long_bars_share_their_line_where_lines_end() -> None:
+    content = b"\n" + b"".join(b"%s [a=%d]\r" % (b"x" * 200, k) for k in range(20_000)) + b"\nb=1\n"
+    assert read_whole(content).positions.tolist() == [*[2] * 20_000, 3]
 
 
 def test_lines_count_across_blocks() -> None:
