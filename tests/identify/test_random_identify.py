@@ -1,4 +1,4 @@
-"""Two hundred random trainings with columns that are no terms: never a wrong formula with a PASS."""
+"""Two hundred random trainings, and columns that are no terms: no wrong formula with a PASS."""
 
 from __future__ import annotations
 
