@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from lossaudit.audit import AuditOptions, check_logs
-from lossaudit.cli.output import Destination, check_destinations, deliver, known_reports
+from lossaudit.cli.output import Destination, check_destinations, deliver
 from lossaudit.cli.progress import show_progress
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Severity
@@ -112,7 +112,7 @@ def audit_options(
 def leave(result: Result, destinations: list[Destination]) -> None:
     """Write every report, then end with the result's exit code."""
     for destination in destinations:
-        deliver(result, known_reports()[destination.format], destination)
+        deliver(result, destination)
     raise typer.Exit(int(result.exit_code))
 
 

@@ -34,9 +34,7 @@ class Destination:
                 raise UsageError(f"the report {self.path!r} would replace the log that it is about")
 
 
-def known_reports() -> dict[str, Report]:
-    """Every report format by name."""
-    return registry.load("lossaudit.reports", Report)
+REPORTS = "lossaudit.reports"
 
 
 def check_destinations(
@@ -53,7 +51,7 @@ def check_destinations(
         if not equals or not file:
             raise UsageError(f"--report {text!r} is not of the form FORMAT=FILE")
         wanted.append(Destination(name, file))
-    known = known_reports()
+    known = registry.listed(REPORTS)
     for destination in [Destination(format_name, None), *wanted]:
         if destination.format not in known:
             raise UsageError(
@@ -64,8 +62,9 @@ def check_destinations(
     return wanted
 
 
-def deliver(result: Result, report: Report, destination: Destination) -> None:
+def deliver(result: Result, destination: Destination) -> None:
     """Render and write one report."""
+    report: Report = registry.find(REPORTS, destination.format, Report)
     if destination.path is not None:
         _write(destination.path, report.render(result, Page()))
         return

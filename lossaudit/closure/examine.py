@@ -8,7 +8,6 @@ from itertools import combinations
 
 from lossaudit.closure.aggregates import may_hold, why_not_additive
 from lossaudit.closure.binding import Binding, bind, lookalikes
-from lossaudit.closure.diagnosis.diagnose import diagnose
 from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.fold import Closure
 from lossaudit.closure.keys import Keys, find_keys
@@ -101,7 +100,7 @@ def examine(spec: Spec, log: Log, damage: Sequence[Damage] = ()) -> LogEvidence:
     return replace(
         evidence,
         outcome=outcome,
-        explanations=diagnose(spec, trial, outcome) if explained else (),
+        explanations=_explanations(spec, trial, outcome) if explained else (),
         spacing=trial.spacing,
     )
 
@@ -116,6 +115,15 @@ def _fold(trial: Trial) -> Outcome:
     for rows, prepared in trial.blocks():
         fold.update(rows, prepared)
     return fold.result()
+
+
+def _explanations(spec: Spec, trial: Trial, outcome: Outcome) -> tuple[Explanation, ...]:
+    """What a log does that refutes its formula; others have nothing to explain."""
+    if not outcome.declared.refuted or outcome.declared.nonfinite:
+        return ()
+    from lossaudit.closure.diagnosis.diagnose import diagnose
+
+    return diagnose(spec, trial, outcome)
 
 
 def _no_step(keys: Keys) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lossaudit.model.table import Bools, Floats, Ints
+from lossaudit.numerics.distinct import distinct
 
 MOST_ROUNDS = 60
 ROWS_A_ROUND = 40
@@ -40,6 +41,12 @@ class WeightRows:
 
     def __len__(self) -> int:
         return len(self.total)
+
+    def are_satisfied_by(self, weights: Floats) -> bool:
+        """Whether weights, shape (n,), satisfy every row."""
+        with np.errstate(all="ignore"):  # an unbounded weight is huge, and times 0 no number
+            reach = self.slack + self.spread @ np.abs(weights)
+            return bool((np.abs(self.total - self.terms @ weights) <= reach).all())
 
     def part(self, chosen: Bools | Ints | slice) -> WeightRows:
         """Some of the rows."""
@@ -86,16 +93,21 @@ class Box:
     ends: Floats
     binding: Ints
 
+    @property
+    def middle(self) -> Floats:
+        """Weights amid the ends, shape (n,): they satisfy every row that the ends satisfy."""
+        return np.asarray(self.ends.mean(axis=0))
+
 
 def box_of(rows: WeightRows, known: Box | None = None, again: Bools | None = None) -> Box | None:
     """The interval of each weight over all rows, or None where no weights satisfy them.
 
     Args:
         rows: the inequalities.
-        known: a box of some of the rows.
+        known: a box of some of the rows; its middle is where the search starts.
         again: shape (2n,), which of its ends the other rows exclude; all others still hold.
     """
-    program = Program(rows)
+    program = Program(rows, None if known is None else known.middle)
     size = rows.terms.shape[1]
     low, high = (np.empty(size), np.empty(size)) if known is None else (known.low, known.high)
     ends = np.empty((2 * size, size)) if known is None else known.ends
@@ -115,13 +127,14 @@ def box_of(rows: WeightRows, known: Box | None = None, again: Bools | None = Non
 class Program:
     """The linear program in scaled deviations d from a first guess, rows added as they bind."""
 
-    def __init__(self, rows: WeightRows) -> None:
+    def __init__(self, rows: WeightRows, guess: Floats | None = None) -> None:
         self.signs = np.where(rows.signs < 0, -1.0, 1.0)
-        self.guess = _least_squares(rows)
+        usable = guess is not None and bool(np.all(np.abs(guess) < REACH))
+        self.guess = guess if guess is not None and usable else _least_squares(rows)
         residual = rows.total - rows.terms @ self.guess
         reach = rows.slack + rows.spread @ np.abs(self.guess)
         reach = np.maximum(reach, np.finfo(np.float64).tiny)
-        self.unit = _unit(rows.terms, reach)
+        self.unit = _unit(np.abs(rows.terms) + rows.spread, reach)
         # rows r: lower_r <= up_r . d  and  down_r . d <= upper_r, in tolerances
         spread = rows.spread * self.signs
         base = rows.slack + spread @ self.guess
@@ -131,7 +144,10 @@ class Program:
         with np.errstate(divide="ignore"):
             self.floor = np.where(self.signs > 0, -self.guess / self.unit, -REACH)
             self.ceiling = np.where(self.signs > 0, REACH, -self.guess / self.unit)
-        self.chosen: set[int] = set(self._first_rows().tolist())
+        bounds = np.minimum(self.floor, self.ceiling), np.maximum(self.floor, self.ceiling)
+        self._solver = Solver(*bounds)
+        self.chosen: set[int] = set()
+        self._choose(self._first_rows())
 
     def weights(self, scaled: Floats, outwards: int) -> Floats:
         """Scaled deviations -> weights, moved outwards (-1 or 1) by what the solver may be off."""
@@ -146,31 +162,32 @@ class Program:
     def optimum(self, objective: Floats) -> Floats | None:
         """The deviations that minimise the objective over all rows, or None if there are none."""
         for _ in range(MOST_ROUNDS):
-            index = np.fromiter(sorted(self.chosen), dtype=np.int64)
-            found = _solve(
-                objective,
-                np.vstack([self.up[index], self.down[index]]),
-                np.concatenate([self.lower[index], np.full(len(index), -np.inf)]),
-                np.concatenate([np.full(len(index), np.inf), self.upper[index]]),
-                (np.minimum(self.floor, self.ceiling), np.maximum(self.floor, self.ceiling)),
-            )
+            found = self._solver.optimum(objective)
             if found is None:
                 return None
             excess = np.maximum(self.lower - self.up @ found, self.down @ found - self.upper)
             beyond = np.flatnonzero(excess > SLACK)
             if len(beyond) > ROWS_A_ROUND:
                 beyond = beyond[np.argpartition(excess[beyond], -ROWS_A_ROUND)[-ROWS_A_ROUND:]]
-            fresh = set(beyond.tolist()) - self.chosen
-            if not fresh:
+            if not self._choose(beyond):
                 return found
-            self.chosen |= fresh
         return found
+
+    def _choose(self, rows: Ints) -> bool:
+        """Give the solver the rows that it does not have yet; False where it has them all."""
+        fresh = np.fromiter(sorted(set(rows.tolist()) - self.chosen), dtype=np.int64)
+        if not len(fresh):
+            return False
+        self.chosen |= set(fresh.tolist())
+        self._solver.demand(self.up[fresh], self.lower[fresh])
+        self._solver.demand(-self.down[fresh], -self.upper[fresh])
+        return True
 
     def _first_rows(self) -> np.ndarray:
         """Rows that are likely to bind: extreme in some term, or furthest from the guess."""
         extremes = [f(self.up, axis=0) for f in (np.argmin, np.argmax)]
         furthest = np.argsort(self.upper)[:ROWS_A_ROUND], np.argsort(self.lower)[-ROWS_A_ROUND:]
-        return np.unique(np.concatenate([*extremes, *furthest]))
+        return distinct(np.concatenate([*extremes, *furthest]))
 
 
 def _least_squares(rows: WeightRows) -> Floats:
@@ -184,31 +201,53 @@ def _least_squares(rows: WeightRows) -> Floats:
     return np.where(np.isfinite(guess), guess, 0.0)
 
 
-def _unit(terms: Floats, reach: Floats) -> Floats:
+def _unit(sizes: Floats, reach: Floats) -> Floats:
     """For each weight, the change that moves the most sensitive row by one tolerance."""
-    sensitivity = np.abs(terms / reach[:, None]).max(axis=0)
+    sensitivity = (sizes / reach[:, None]).max(axis=0)
     return np.asarray(1 / np.maximum(sensitivity, 1e-300))
 
 
-def _solve(
-    objective: Floats, matrix: Floats, low: Floats, high: Floats, bounds: tuple[Floats, Floats]
-) -> Floats | None:
-    """min objective . x with low <= matrix x <= high and bounds; None if there is no x."""
-    import highspy
+class Solver:
+    """A linear program that grows: each optimum starts from where the one before was found.
 
-    # `Highs` prints a banner to standard output when it is made; the class below it does not
-    solver = highspy._Highs()  # type: ignore[attr-defined]
-    solver.setOptionValue("output_flag", False)
-    program = highspy.HighsLp()
-    program.num_col_, program.num_row_ = matrix.shape[1], matrix.shape[0]
-    program.col_cost_, program.col_lower_, program.col_upper_ = objective, *bounds
-    program.row_lower_, program.row_upper_ = low, high
-    program.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    program.a_matrix_.start_ = np.arange(0, matrix.size + 1, matrix.shape[1], dtype=np.int32)
-    program.a_matrix_.index_ = np.tile(np.arange(matrix.shape[1], dtype=np.int32), len(matrix))
-    program.a_matrix_.value_ = matrix.ravel()
-    solver.passModel(program)
-    solver.run()
-    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        return None
-    return np.array(solver.getSolution().col_value)
+    There are few weights and many rows, so HiGHS is given the dual: a variable for each inequality,
+    an equation for each weight, and bases as small as the number of weights. The weights are the
+    duals of its equations; a dual that is unbounded says that no weights satisfy the rows.
+
+    Args:
+        low, high: bounds of the variables, shape (n,).
+    """
+
+    def __init__(self, low: Floats, high: Floats) -> None:
+        import highspy
+
+        # `Highs` prints a banner to standard output when it is made; the class below it does not
+        self._solver = highspy._Highs()  # type: ignore[attr-defined]
+        self._solver.setOptionValue("output_flag", False)
+        self._solver.setOptionValue("presolve", "off")  # it would forget the last optimum
+        self._solver.setOptionValue("solver", "simplex")
+        self._optimal = highspy.HighsModelStatus.kOptimal
+        size, none = len(low), np.zeros(0)
+        self._weights = np.arange(size, dtype=np.int32)
+        zeros = np.zeros(size)
+        self._solver.addRows(size, zeros, zeros, 0, self._weights * 0, none.astype(np.int32), none)
+        self.demand(np.eye(size), low)
+        self.demand(-np.eye(size), -high)
+
+    def demand(self, matrix: Floats, low: Floats) -> None:
+        """Demand matrix @ x >= low, wherever `low` is finite."""
+        matrix, low = matrix[np.isfinite(low)], low[np.isfinite(low)]
+        count, size = matrix.shape
+        starts = np.arange(0, count * size, size, dtype=np.int32)
+        index, zeros = np.tile(self._weights, count), np.zeros(count)
+        above = np.full(count, np.inf)
+        self._solver.addCols(count, -low, zeros, above, count * size, starts, index, matrix.ravel())
+
+    def optimum(self, objective: Floats) -> Floats | None:
+        """The x that minimises objective @ x, or None if there is none."""
+        for weight, value in enumerate(objective.tolist()):
+            self._solver.changeRowBounds(weight, value, value)
+        self._solver.run()
+        if self._solver.getModelStatus() != self._optimal:
+            return None
+        return -np.array(self._solver.getSolution().row_dual)

@@ -17,7 +17,7 @@ from lossaudit.spec.tree import to_float
 LARGEST = 1e100
 """Rows beyond this are left out of the weights' program, whose arithmetic they would overflow."""
 
-MOST_WEIGHTS = 64
+MOST_WEIGHTS = 40
 
 TOGETHER = 0.95
 """Correlation above which two terms are said to move together."""

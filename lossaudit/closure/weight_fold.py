@@ -1,9 +1,11 @@
 """Certified weights of a log of any length: rows come in blocks, and only those that bind stay.
 
-Up to 65,536 rows are kept, and their box is exact. Beyond that the fold holds the rows that bind
-and the ends of the box; a block none of whose rows exclude an end changes nothing. The box of a
-long log is therefore an outer bound: no row that was kept refutes it, and it holds every weight
-that no row of the log refutes.
+Up to 65,536 rows of up to four weights are kept, fewer of more, and their box is exact. Beyond
+that the fold holds the rows that bind and the ends of the box; a block none of whose rows exclude
+an end changes nothing, and as long as the middle of the box satisfies a block, its ends are sought
+anew only at the 1st, 4th, 16th ... block and at the end. The box of a long log is therefore an
+outer bound: no row that was kept refutes it, and it holds every weight that no row of the log
+refutes.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ import numpy as np
 from lossaudit.closure.program import MOST_ROUNDS, SLACK, Box, WeightRows, box_of, joined
 from lossaudit.closure.weights import MOST_STRETCHES, WeightBox, longest_prefix, stretches
 from lossaudit.model.table import Bools, Ints
+from lossaudit.numerics.distinct import distinct
 
-EXACT = 1 << 16
-"""Rows that are kept as they are."""
+EXACT = 1 << 18
+"""Numbers of rows that are kept as they are, one for each weight of a row."""
 
 ROWS_A_BLOCK = 8
 """Rows that a block adds to those that bind, for each end of the box that it excludes."""
@@ -57,6 +60,8 @@ class WeightFold:
     _start: int = 0
     _box: Box | None = None
     _binding: WeightRows | None = None
+    _blocks: int = 0
+    _stale: bool = False
     _ends: tuple[int, int] = (0, 0)
     _closed: list[Stretch] = field(default_factory=list)
 
@@ -70,7 +75,7 @@ class WeightFold:
         if self._box is None:
             self._rows.append(rows)
             self._steps.append(steps)
-            if self.count - self._start > self.exact:
+            if self._held() > self.exact:
                 self._condense()
         else:
             self._extend(rows, steps)
@@ -84,7 +89,7 @@ class WeightFold:
             self._rows += later._rows
             self._steps += later._steps
             self.count += later.count
-            if self.count - self._start > self.exact:
+            if self._held() > self.exact:
                 self._condense()
             return
         moved = [_moved(s, self.count) for s in later.result()]
@@ -96,6 +101,7 @@ class WeightFold:
         """Stretches of rows that some weights satisfy, in file order; one where all rows agree."""
         found = list(self._closed)
         if self._box is not None:
+            self._settle()
             found.append(self._current(self.count))
         elif self._rows:
             steps = np.concatenate(self._steps)
@@ -105,6 +111,10 @@ class WeightFold:
         if len(found) == 1 and len(found[0]) == self.count:
             return [_complete(found[0])]
         return found
+
+    def _held(self) -> int:
+        """Numbers in the rows that are kept."""
+        return sum(rows.terms.size for rows in self._rows)
 
     def _current(self, stop: int) -> Stretch:
         assert self._box is not None
@@ -119,7 +129,7 @@ class WeightFold:
             if self._box is not None:
                 self._binding = rows.part(_chosen(self._box.binding, len(rows)))
                 self._ends = int(steps[0]), int(steps[-1])
-                self._rows, self._steps = [], []
+                self._rows, self._steps, self._blocks = [], [], 0
                 return
             length = longest_prefix(rows)
             if length:
@@ -137,19 +147,35 @@ class WeightFold:
         assert self._binding is not None
         assert self._box is not None
         before = self._binding
+        self._blocks += 1
         for _ in range(MOST_ROUNDS):
             excluded, worst = self._excluded(rows)
             if not len(worst):
                 break
             self._binding = joined([self._binding, rows.part(worst)])
-            box = box_of(self._binding, self._box, excluded)
+            if self._may_wait(rows):
+                self._stale = True
+                break
+            box = box_of(self._binding, self._box, None if self._stale else excluded)
             if box is None:
                 self._break(before, rows, steps)
                 return
-            self._box = box
+            self._box, self._stale = box, False
         if len(self._binding) > MOST_BINDING:
             self._condense_binding()
         self._ends = self._ends[0], int(steps[-1])
+
+    def _may_wait(self, rows: WeightRows) -> bool:
+        """Whether the ends of the box need not be sought after this block: see the module."""
+        assert self._box is not None
+        due = self._blocks.bit_count() == 1 and self._blocks.bit_length() % 2 == 1
+        return not due and rows.are_satisfied_by(self._box.middle)
+
+    def _settle(self) -> None:
+        """Bring the box up to date with the rows that bind."""
+        if self._stale and self._binding is not None:
+            self._box = box_of(self._binding, self._box, None) or self._box
+            self._stale = False
 
     def _excluded(self, rows: WeightRows) -> tuple[Bools, Ints]:
         """Which ends of the box the rows exclude, and the rows that exclude one by most."""
@@ -165,15 +191,15 @@ class WeightFold:
             return excluded, np.zeros(0, np.int64)
         keep = min(ROWS_A_BLOCK, len(rows))
         found = [end.argpartition(-keep)[-keep:] for end in np.nan_to_num(excess[excluded])]
-        worst = np.unique(np.concatenate(found))
+        worst = distinct(np.concatenate(found))
         return excluded, worst[np.fmax.reduce(excess[:, worst], axis=0) > 0]
 
     def _condense_binding(self) -> None:
         """Forget the rows that no end of the box needs."""
         assert self._binding is not None
-        box = box_of(self._binding)
+        box = box_of(self._binding, self._box, None)
         if box is not None:
-            self._box = box
+            self._box, self._stale = box, False
             self._binding = self._binding.part(_chosen(box.binding, len(self._binding)))
 
     def _break(self, before: WeightRows, rows: WeightRows, steps: Ints) -> None:
@@ -185,7 +211,7 @@ class WeightFold:
         self._ends = self._ends[0], last
         stop = self.count - len(rows) + length
         self._closed.append(self._current(stop))
-        self._start, self._box, self._binding = stop, None, None
+        self._start, self._box, self._binding, self._stale = stop, None, None, False
         self._rows, self._steps = [rows.part(slice(length, None))], [steps[length:]]
 
 

@@ -51,15 +51,13 @@ LEAST_ROWS = 3
 
 
 def diagnose(spec: Spec, trial: Trial, outcome: Outcome) -> tuple[Explanation, ...]:
-    """What explains the rows of a log that refutes its formula; nothing where nothing does.
+    """What explains a log that refutes its formula on some row; nothing where nothing does.
 
     Args:
         spec: the declaration, which may say how many ranks and accumulation steps there were.
         trial: the rows.
         outcome: of the declared formula and its rivals.
     """
-    if not outcome.declared.refuted or outcome.declared.nonfinite:
-        return ()
     found = [*_known_formulas(trial, outcome), *_courses(spec, trial, outcome)]
     if not found:
         found = list(_smoothed(trial))

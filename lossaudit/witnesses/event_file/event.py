@@ -8,6 +8,7 @@ protobuf parser, of alternatives (`oneof`) the last one counts and a message giv
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lossaudit.model.table import Storage
@@ -112,14 +113,21 @@ def decode_event(payload: bytes) -> tuple[int, list[Scalar]]:
     return step, scalars
 
 
-def simple_layout(tag: bytes) -> bytes:
-    """What stands between step and number in an event that holds one `simple_value`.
+def lay_out(tags: Sequence[bytes]) -> tuple[bytes, tuple[int, ...]]:
+    """What stands behind the step in an event of `simple_value`s, with zeros for the numbers.
 
     Every writer that we know of lays it out so; a reader may therefore look it up whole.
+
+    Returns:
+        The bytes, and where in them the float32 of each tag begins.
     """
-    tagged = bytes([_TAG]) + encode_varint(len(tag)) + tag + bytes([_SIMPLE_VALUE])
-    value = bytes([_VALUE]) + encode_varint(len(tagged) + 4) + tagged
-    return bytes([_SUMMARY]) + encode_varint(len(value) + 4) + value
+    summary, places = b"", []
+    for tag in tags:
+        tagged = bytes([_TAG]) + encode_varint(len(tag)) + tag + bytes([_SIMPLE_VALUE])
+        summary += bytes([_VALUE]) + encode_varint(len(tagged) + 4) + tagged + bytes(4)
+        places.append(len(summary) - 4)
+    begin = bytes([_SUMMARY]) + encode_varint(len(summary))
+    return begin + summary, tuple(place + len(begin) for place in places)
 
 
 def is_event(payload: bytes) -> bool:

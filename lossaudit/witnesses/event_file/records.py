@@ -1,24 +1,18 @@
-"""Cuts a stream into its records, verifies every CRC, and finds its way past damage."""
+"""Reads record by record, verifies every CRC, and finds its way past damage."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from google_crc32c import value as crc32c
-
 from lossaudit.witnesses.event_file.framing import (
     HEADER,
     LONGEST_RECORD,
-    MASK_DELTA,
     OVERHEAD,
     read_length,
 )
 from lossaudit.witnesses.event_file.resync import Search
 from lossaudit.witnesses.event_file.window import Window
-
-# Headers of records up to 4 KiB are kept, to be checked once only.
-_MOST_KNOWN, _LONGEST_KNOWN = 1 << 12, 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,43 +33,28 @@ class Unreadable:
 def read_records(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes] | Unreadable]:
     """Yield (byte offset, payload) for every good record, `Unreadable` for every stretch without.
 
-    After damage, reading goes on at the record's end if another record begins there, else at the
-    next offset at which a header and its payload are both right. No more than two blocks and one
-    record are held, and nothing that the content does not have.
+    No more than two blocks and one record are held, and nothing that the content does not have.
     """
     window = Window(blocks)
     search = Search(window)
-    lengths: dict[bytes, int] = {}
-    at = 0
-    while True:
-        content = window.content
-        length = lengths.get(content[at : at + HEADER])
-        if length is not None:
-            end = at + length + OVERHEAD
-            payload = content[at + HEADER : end - 4]
-            crc = crc32c(payload)
-            masked = ((crc >> 15 | crc << 17) + MASK_DELTA) & 0xFFFFFFFF
-            if content[end - 4 : end] == masked.to_bytes(4, "little"):
-                yield window.base + at, payload
-                at = end
-                continue
-        # A header not seen before, the end of what is held, or damage.
-        position = window.base + at
-        header = window.bytes_at(position, HEADER)
-        if not header:
-            return
-        length = read_length(header)
-        if length is None or not search.is_good(position, length):
-            unreadable, position = _pass_damage(window, search, position)
-            yield unreadable
-        elif length <= _LONGEST_KNOWN:
-            if len(lengths) >= _MOST_KNOWN:
-                lengths.clear()
-            lengths[header] = length
-        else:
-            yield position, window.bytes_at(position, HEADER + length)[HEADER:]
-            position += length + OVERHEAD
-        at = window.hold(position, 0)
+    position = 0
+    while window.bytes_at(position, 1):
+        begin = position
+        found, position = read_record(window, search, begin)
+        yield found if isinstance(found, Unreadable) else (begin, found)
+
+
+def read_record(window: Window, search: Search, position: int) -> tuple[bytes | Unreadable, int]:
+    """What lies at an offset inside the stream, and where reading goes on.
+
+    After damage that is at the record's end if another record begins there, else at the next
+    offset at which a header and its payload are both right.
+    """
+    length = read_length(window.bytes_at(position, HEADER))
+    if length is None or not search.is_good(position, length):
+        return _pass_damage(window, search, position)
+    end = position + HEADER + length
+    return window.bytes_at(position + HEADER, length), end + OVERHEAD - HEADER
 
 
 def _pass_damage(window: Window, search: Search, position: int) -> tuple[Unreadable, int]:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 
-from lossaudit.witnesses.event_file.framing import (
-    HEADER,
-    LONGEST_RECORD,
-    MASK_DELTA,
-    OVERHEAD,
-    is_whole,
-)
+from lossaudit.witnesses.event_file.crc import effects, masked
+from lossaudit.witnesses.event_file.framing import HEADER, LONGEST_RECORD, OVERHEAD, is_whole
 from lossaudit.witnesses.event_file.window import Window
 
 LONGEST_SOUGHT = 1 << 24
 """What a search takes for a record has at most 16 MiB."""
+
+CHEAP = 1 << 12
+"""Records of up to 4 KiB are checked whatever was checked in vain before."""
 
 _FIRST_STEP, _LONGEST_STEP = 1 << 12, 1 << 20
 _CREDIT, _CREDIT_PER_BYTE = LONGEST_RECORD + (1 << 26), 32
@@ -29,7 +25,8 @@ class Search:
 
     To believe a header costs a CRC over all that it announces, so forged headers could drive the
     cost to the square of the file's size. Therefore what is checked in vain has a limit for the
-    whole stream: 320 MiB, plus 32 bytes for every byte searched. Past it headers count as wrong.
+    whole stream: 320 MiB, plus 32 bytes for every byte searched. Past it the headers of records of
+    more than 4 KiB count as wrong.
 
     Args:
         window: where the stream stands.
@@ -56,7 +53,7 @@ class Search:
     def is_good(self, position: int, length: int) -> bool:
         """Whether a record whose header announces `length` bytes is there and right."""
         size = length + OVERHEAD
-        if not 0 < length <= LONGEST_RECORD or size > self._credit:
+        if not 0 < length <= LONGEST_RECORD or size > max(self._credit, CHEAP):
             return False
         good = is_whole(self._window.bytes_at(position, size), length)
         if not good:
@@ -76,10 +73,9 @@ def find_headers(stretch: bytes) -> list[tuple[int, int]]:
     offsets = np.flatnonzero(high_is_zero)
     announced, stored = _numbers_at(content, offsets), _numbers_at(content, offsets + 8)
     crc = np.full(len(offsets), crc32c(bytes(8)), np.uint32)
-    for place, effects in enumerate(_crc_effects()):
-        crc ^= effects[content[offsets + place]]
-    masked = (crc >> np.uint32(15) | crc << np.uint32(17)) + np.uint32(MASK_DELTA)
-    right = (masked == stored) & (announced <= LONGEST_SOUGHT)
+    for place in range(4):
+        crc ^= effects(7 - place)[content[offsets + place]]
+    right = (masked(crc) == stored) & (announced <= LONGEST_SOUGHT)
     return list(zip(offsets[right].tolist(), announced[right].tolist(), strict=True))
 
 
@@ -89,22 +85,3 @@ def _numbers_at(content: NDArray[np.uint8], offsets: NDArray[np.intp]) -> NDArra
     for place in range(4):
         number |= content[offsets + place].astype(np.uint32) << np.uint32(8 * place)
     return number
-
-
-@cache
-def _crc_effects() -> NDArray[np.uint32]:
-    """Shape (4, 256): what each value of each of the lowest 4 length bytes does to the CRC.
-
-    A CRC is linear: crc(a ^ b) = crc(a) ^ crc(b) ^ crc(0), so these effects add up by xor.
-    """
-    zero = crc32c(bytes(8))
-    return np.array(
-        [
-            [
-                crc32c(bytes(place) + bytes([value]) + bytes(7 - place)) ^ zero
-                for value in range(256)
-            ]
-            for place in range(4)
-        ],
-        np.uint32,
-    )
