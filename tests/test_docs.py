@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from defect_cases import defects_page
 
 from lossaudit import registry
 from lossaudit.cli.lookups import manual
@@ -76,6 +77,10 @@ def test_command_page_is_the_help_texts(golden: Golden) -> None:
         text = "\n".join(line.rstrip() for line in output_of(*args, "--help").splitlines()).strip()
         parts.append(f"\n## lossaudit {' '.join(args)}".rstrip() + f"\n\n```text\n{text}\n```\n")
     golden(ROOT / "docs" / "cli.md", "".join(parts))
+
+
+def test_defects_page_is_what_the_audits_say(golden: Golden) -> None:
+    golden(ROOT / "docs" / "defects.md", defects_page())
 
 
 def console_examples() -> list[tuple[str, str]]:

@@ -20,6 +20,9 @@ from lossaudit.model.table import Bools, Column, Floats, Ints, Table
 BLOCK = 1 << 14
 """Rows that are worked on at a time: their columns stay in the processor's cache."""
 
+NO_TERM = "a term is missing from the row"
+NO_TOTAL = "a record holds every term and no total"
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
