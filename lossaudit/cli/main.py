@@ -156,6 +156,58 @@ def balance(
 
 
 @app.command()
+def identify(
+    logs: options.Logs,
+    total: Annotated[
+        str | None,
+        typer.Option(metavar="TAG", help="The total; without it the tags' names decide."),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TAG", help="A column, or a glob, that is no term. Repeatable."),
+    ] = None,
+    aggregate: options.Aggregate = None,
+    dtype: options.Dtype = None,
+    write_spec: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the formula that was found as a spec file."),
+    ] = None,
+    reader: options.ReaderName = None,
+    columns: options.Columns = None,
+    pattern: options.Pattern = None,
+    format_: options.Format = "full",
+    output: options.OutputFile = None,
+    report: options.Reports = None,
+    fail_on: options.FailOn = "error",
+    allow_inconclusive: options.AllowInconclusive = False,
+    quiet: options.Quiet = False,
+    no_progress: options.NoProgress = False,
+) -> None:
+    """Which formula does this log follow? No spec is needed.
+
+    The simplest weighted sum of logged columns that no row refutes. PASS: it is established, no
+    other fits. INCONCLUSIVE: several fit, or none does, and why.
+
+    Examples:
+
+      lossaudit identify runs/1/log.jsonl
+
+      lossaudit identify log.csv --total loss --without "val_*" --write-spec my-loss.yaml
+    """
+    with guarded():
+        from lossaudit.cli import identify as command
+        from lossaudit.cli.check import Layout, Output, Policy
+
+        command.run(
+            logs,
+            command.Asked(total, without or [], aggregate or [], dtype, write_spec),
+            Layout(reader, columns, pattern, not no_progress and not quiet),
+            Output(format_, output, report or [], quiet),
+            Policy([], [], fail_on, allow_inconclusive),
+        )
+
+
+@app.command()
 def presets() -> None:
     """List the losses and log writers that a spec comes with."""
     with guarded():

@@ -14,6 +14,7 @@ from lossaudit import registry
 from lossaudit.errors import UsageError
 from lossaudit.model.report import Page, Report
 from lossaudit.model.result import Result
+from lossaudit.witnesses.log import event_files
 
 NARROWEST, WIDEST = 60, 160
 
@@ -25,13 +26,27 @@ class Destination:
     format: str
     path: str | None
 
-    def refuse_inputs(self, logs: list[str]) -> None:
-        """Raise `UsageError` where the report would replace a log that it is about."""
+    def refuse_inputs(self, inputs: list[str]) -> None:
+        """Raise `UsageError` where the report would replace what it is about, by whatever name."""
         if self.path is None:
             return
-        for log in logs:
-            if log != "-" and Path(self.path).resolve() == Path(log).resolve():
-                raise UsageError(f"the report {self.path!r} would replace the log that it is about")
+        for path in inputs:
+            parts = event_files(path) if os.path.isdir(path) else []  # noqa: PTH112 - never raises
+            if identity(self.path) in {identity(part) for part in (path, *parts)}:
+                raise UsageError(
+                    f"the report {self.path!r} would replace the log or spec that it is about"
+                )
+
+
+def identity(path: str) -> object:
+    """Equal for two names of one file, be they links or hard links; "-" is itself."""
+    if path == "-":
+        return path
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return os.path.realpath(path)
+    return found.st_dev, found.st_ino
 
 
 REPORTS = "lossaudit.reports"

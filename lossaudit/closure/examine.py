@@ -17,7 +17,7 @@ from lossaudit.closure.spacing import Spacing
 from lossaudit.closure.trial import Trial
 from lossaudit.model.finding import Location
 from lossaudit.model.log import Log
-from lossaudit.model.table import Damage, Unit
+from lossaudit.model.table import Change, Damage, Unit
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import RESERVED, names, ordered_names
 
@@ -38,6 +38,7 @@ class LogEvidence:
         known_steps: False where steps are mere row numbers.
         spacing: how the totals' steps follow one another, or None.
         join: the total and the terms row by row, or None where some of them are not there.
+        changes: what happened to the log while it was read.
     """
 
     spec: Spec
@@ -51,6 +52,7 @@ class LogEvidence:
     known_steps: bool = True
     spacing: Spacing | None = None
     join: Join | None = None
+    changes: Sequence[Change] = ()
 
     def locate(self, record: int) -> Location:
         """Where a record stands in the file."""
@@ -68,19 +70,22 @@ def place(source: str, position: int, unit: Unit) -> Location:
             return Location(source, row=position)
 
 
-def examine(spec: Spec, log: Log, damage: Sequence[Damage] = ()) -> LogEvidence:
+def examine(
+    spec: Spec, log: Log, damage: Sequence[Damage] = (), changes: Sequence[Change] = ()
+) -> LogEvidence:
     """Put a spec to the test on a log.
 
     Args:
         spec: what the log is said to follow.
         log: the whole log.
         damage: what of it could not be read.
+        changes: what happened to it while it was read.
 
     Returns:
         Evidence; nothing is raised where columns are missing or nothing can be decided.
     """
     binding = bind(spec, log)
-    evidence = LogEvidence(spec, log, damage, binding)
+    evidence = LogEvidence(spec, log, damage, binding, changes=changes)
     obstacle = _obstacle(spec, log, binding)
     if obstacle:
         return replace(evidence, obstacle=obstacle)
