@@ -9,12 +9,13 @@ conclude      verdicts are combined, an exit code is chosen
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from lossaudit import __version__, registry
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence, examine
+from lossaudit.closure.overlap import overlaps
 from lossaudit.closure.verdict import combine, judge
 from lossaudit.closure.witness import describe, describe_spec
 from lossaudit.errors import UsageError
@@ -62,8 +63,9 @@ def check_logs(spec: Spec, logs: Sequence[str], options: AuditOptions | None = N
     options = options or AuditOptions()
     checks = chosen_checks(options)
     reads = [read_log(path, options.reader, options.read, options.progress) for path in logs]
-    evidence = [examine(spec, read.log, read.damage) for read in reads]
+    evidence = [examine(spec, read.log, read.damage, read.changes) for read in reads]
     found = [f for e in evidence for c in checks.values() for f in labelled(c.run(e), e)]
+    found += shared_steps(evidence)
     return conclude(spec, reads, evidence, found, options)
 
 
@@ -74,6 +76,18 @@ def chosen_checks(options: AuditOptions) -> dict[str, Check]:
         if name not in known:
             raise UsageError(f"no check is called {name!r}", expected=", ".join(known))
     return known
+
+
+def shared_steps(evidence: Sequence[LogEvidence]) -> Iterator[Finding]:
+    """Notes on event files of one folder that repeat each other's steps."""
+    for shared in overlaps(evidence):
+        source = shared.log.log.source
+        message = (
+            f"steps {shared.first:,} to {shared.last:,} are in {shared.earlier} too; each file is "
+            "judged by itself: name the folder to have them judged as one run"
+        )
+        steps = (shared.first, shared.last)
+        yield Finding("duplicate-steps", Severity.NOTE, message, steps, witness=source)
 
 
 def labelled(found: Iterable[Finding], evidence: LogEvidence) -> list[Finding]:
@@ -97,7 +111,7 @@ def conclude(
         for e, (v, r), read in zip(evidence, judged, reads, strict=True)
     )
     findings = _kept(found, verdict, options)
-    damaged = any(read.damage for read in reads)
+    damaged = any(not d.pending for read in reads for d in read.damage)
     return Result(
         verdict,
         choose_exit_code(verdict, findings, damaged, options),

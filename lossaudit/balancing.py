@@ -24,7 +24,7 @@ from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.log import read_log
 from lossaudit.witnesses.stored_result import read_result
 
-DAMAGED, DOMINANT = "damaged-input", "dominant-term"
+DAMAGED, CHANGED, DOMINANT = "damaged-input", "changed-input", "dominant-term"
 ONLY_SHARES = (
     "a result of `check` holds the shares of its decided rows, and neither their course nor ratios"
     " nor other weights: name the log itself"
@@ -55,7 +55,7 @@ def balance_logs(
     """
     options = options or AuditOptions()
     reads = [read_log(path, options.reader, options.read, options.progress) for path in logs]
-    evidence = [examine(spec, read.log, read.damage) for read in reads]
+    evidence = [examine(spec, read.log, read.damage, read.changes) for read in reads]
     measured = [measure(e, questions) for e in evidence]
     pairs = list(zip(evidence, measured, strict=True))
     found = [f for e, m in pairs for f in labelled(_findings(e, m), e)]
@@ -93,9 +93,9 @@ def balance_result(
 
 
 def _findings(evidence: LogEvidence, measured: Measured) -> Iterator[Finding]:
-    """A refuted formula as a warning, damage, and dominant terms where it is not refuted."""
+    """A refuted formula as a warning, damage, changes; dominant terms where it is not refuted."""
     for name, check in _checks().items():
-        if check.refutes or name == DAMAGED:
+        if check.refutes or name in (DAMAGED, CHANGED):
             for finding in check.run(evidence):
                 yield from _of_interest(finding)
     outcome = evidence.outcome
@@ -107,7 +107,7 @@ def _findings(evidence: LogEvidence, measured: Measured) -> Iterator[Finding]:
 def _of_interest(finding: Finding) -> Iterator[Finding]:
     """A finding as this command shows it, if it does."""
     check = _checks().get(finding.check)
-    if finding.check in (DAMAGED, DOMINANT):
+    if finding.check in (DAMAGED, CHANGED, DOMINANT):
         yield finding
     elif check is not None and check.refutes:
         yield replace(finding, severity=Severity.WARNING)

@@ -13,6 +13,17 @@ from types import ModuleType
 from typing import Any
 
 
+def listed(package: str) -> list[str]:
+    """Names of a folder's plugins by their files, sorted, without importing any."""
+    folder = importlib.import_module(package)
+    return sorted(info.name.replace("_", "-") for info in pkgutil.iter_modules(folder.__path__))
+
+
+def find(package: str, name: str, kind: type[Any]) -> Any:
+    """The plugin of a folder whose files are called as their plugins; the others stay unread."""
+    return only_plugin(importlib.import_module(f"{package}.{name.replace('-', '_')}"), kind)
+
+
 @cache
 def load(package: str, kind: type[Any]) -> dict[str, Any]:
     """Import every module of a plugin folder and collect its plugin.

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from defect_cases import defects_page
 
 from lossaudit import registry
 from lossaudit.cli.lookups import manual
@@ -63,10 +64,23 @@ def test_presets_page_is_the_presets(golden: Golden) -> None:
 
 def test_command_page_is_the_help_texts(golden: Golden) -> None:
     parts = ["# Commands\n\nGenerated from `lossaudit --help`.\n"]
-    for args in ([], ["check"], ["balance"], ["presets"], ["readers"], ["checks"], ["explain"]):
+    for args in (
+        [],
+        ["check"],
+        ["balance"],
+        ["identify"],
+        ["presets"],
+        ["readers"],
+        ["checks"],
+        ["explain"],
+    ):
         text = "\n".join(line.rstrip() for line in output_of(*args, "--help").splitlines()).strip()
         parts.append(f"\n## lossaudit {' '.join(args)}".rstrip() + f"\n\n```text\n{text}\n```\n")
     golden(ROOT / "docs" / "cli.md", "".join(parts))
+
+
+def test_defects_page_is_what_the_audits_say(golden: Golden) -> None:
+    golden(ROOT / "docs" / "defects.md", defects_page())
 
 
 def console_examples() -> list[tuple[str, str]]:

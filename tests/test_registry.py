@@ -46,6 +46,12 @@ def test_every_file_of_a_plugin_folder_is_one_plugin(folder: str, names: set[str
     assert len(names) == len(files)
 
 
+def test_reports_are_found_by_their_files_names() -> None:
+    listed = registry.listed("lossaudit.reports")
+    assert listed == list(registry.load("lossaudit.reports", Report))
+    assert all(registry.find("lossaudit.reports", n, Report).name == n for n in listed)
+
+
 @pytest.mark.parametrize("plugins", [[], [1, 2]])
 def test_a_module_without_exactly_one_plugin_is_refused(plugins: list[int]) -> None:
     module = ModuleType("broken")

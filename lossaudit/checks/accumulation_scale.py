@@ -17,7 +17,8 @@ Log the undivided loss, or declare what is logged: `(2.0*loss_lip + loss_latents
 
 **When it cannot decide**
 Without the number in the spec a factor is only a factor: see `scaled-log`. A factor that is also
-the number of ranks is named after the accumulation steps.
+the number of ranks is named after the accumulation steps; what else it may be is in
+`evidence.also`.
 
 **Numerics**
 The factors that every row allows are intersected; the number must lie in what is left.

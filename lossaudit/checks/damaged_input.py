@@ -16,7 +16,7 @@ exit code is 4 so that nobody takes it for the whole run.
 
 **When it cannot decide**
 A file cut exactly at the end of a record looks like a shorter run. A last record that is still
-being written looks like a cut one.
+being written looks like a cut one, unless the file grew while it was read (`changed-input`).
 
 **Numerics**
 None.
@@ -37,7 +37,8 @@ MOST_NAMED = 20
 
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
-    for damage in evidence.damage[:MOST_NAMED]:
+    damaged = [damage for damage in evidence.damage if not damage.pending]
+    for damage in damaged[:MOST_NAMED]:
         yield Finding(
             CHECK.name,
             CHECK.severity,
@@ -45,7 +46,7 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
             location=place(damage.source, damage.position, damage.unit),
             evidence={"partial_tail": damage.partial_tail},
         )
-    more = len(evidence.damage) - MOST_NAMED
+    more = len(damaged) - MOST_NAMED
     if more > 0:
         yield Finding(CHECK.name, CHECK.severity, f"and {more:,} more damaged stretches")
 

@@ -19,7 +19,8 @@ two micro-batches are summed, say so in the spec (`training: {ranks: 2}`); then 
 **When it cannot decide**
 A log alone cannot tell a total that was added to itself from one that is summed over two ranks;
 without `training` in the spec the former is named. A single term's doubling cannot be told from a
-weight that is twice the declared one.
+weight that is twice the declared one; of a weight of 1/2, from one that is never applied
+(`evidence.also` lists `weighted-or-raw` then).
 
 **Numerics**
 The other reading is judged under the same derived tolerances as the declared formula, on every row.

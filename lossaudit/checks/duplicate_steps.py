@@ -1,7 +1,8 @@
 """Steps occur more than once: a resumed run, a restart, or gradient accumulation.
 
 **What it checks**
-How many logged totals have a step that occurred before in the same log.
+How many logged totals have a step that occurred before in the same log; and whether event files of
+one folder that are named one by one share steps.
 
 **Why it matters**
 A resumed run logs the steps since its last checkpoint twice, and MuseTalk 1.0 logs every
@@ -13,6 +14,7 @@ they would not close.
 
 **How to fix**
 Nothing is wrong by itself. `log: {duplicates: first}` or `last` keeps one occurrence.
+A run in several event files is named by its folder, which joins them.
 
 **When it cannot decide**
 Where a step's columns occur a different number of times they cannot be paired, and those rows stay

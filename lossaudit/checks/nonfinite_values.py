@@ -39,16 +39,12 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
     if outcome is None or not outcome.nonfinite.count:
         return
     rows = outcome.nonfinite
-    assert rows.first is not None
-    assert rows.last is not None
-    named = ", ".join(c if c == "the total" else f"`{c}`" for c in rows.columns[:4])
-    more = f" and {len(rows.columns) - 4} more" if len(rows.columns) > 4 else ""
     yield Finding(
         CHECK.name,
         CHECK.severity,
         f"NaN or infinite on {rows.count:,} of {outcome.rows:,} rows, first at step "
-        f"{rows.first:,}: {named}{more}",
-        (rows.first, rows.last),
+        f"{rows.first:,}: {rows.named}",
+        rows.steps,
         evidence.locate(rows.record),
         {"rows": rows.count, "columns": list(rows.columns)},
     )

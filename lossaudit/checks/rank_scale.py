@@ -16,7 +16,9 @@ Average instead of summing (`all_reduce` with AVG, or divide by the world size),
 the terms alike.
 
 **When it cannot decide**
-Without the number in the spec a factor is only a factor: see `scaled-log`. Where the terms are
+Without the number in the spec a factor is only a factor: see `scaled-log`. A factor that is also
+the number of accumulation steps is named after those, and `evidence.also` holds this check. Where
+the terms are
 those of one rank and the total is a mean over all, rows need not close at all: see
 `not-additive-aggregate`.
 

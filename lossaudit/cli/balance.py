@@ -28,7 +28,7 @@ def run(
     what_if: list[str],
 ) -> None:
     """Weigh the terms, report, and leave with the contract's exit code."""
-    destinations = destinations_for(logs, output, policy)
+    destinations = destinations_for(logs, output, policy, declaration.spec)
     questions = parse_what_if(what_if)
     stored = [] if layout.reader is not None else [log for log in logs if is_result(log)]
     if stored:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import typer
 
 from lossaudit.audit import AuditOptions, check_logs
-from lossaudit.cli.output import Destination, check_destinations, deliver, known_reports
+from lossaudit.cli.output import Destination, check_destinations, deliver, identity
 from lossaudit.cli.progress import show_progress
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Severity
@@ -30,6 +29,8 @@ class Declaration:
     maps: list[str]
     aggregates: list[str]
     dtype: str | None
+    accumulation_steps: int | None = None
+    ranks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +67,23 @@ def run(
     logs: list[str], declaration: Declaration, layout: Layout, output: Output, policy: Policy
 ) -> None:
     """Audit, report, and leave with the contract's exit code."""
-    destinations = destinations_for(logs, output, policy)
+    destinations = destinations_for(logs, output, policy, declaration.spec)
     spec = declared_spec(declaration)
     with show_progress(layout.progress, logs) as progress:
         result = check_logs(spec, logs, audit_options(layout, policy, progress))
     leave(result, destinations)
 
 
-def destinations_for(logs: list[str], output: Output, policy: Policy) -> list[Destination]:
+def destinations_for(
+    logs: list[str], output: Output, policy: Policy, spec: str | None = None
+) -> list[Destination]:
     """Where the reports go, once everything that can be refused before reading has been looked at.
+
+    Args:
+        logs: as the user named them.
+        output: where the reports shall go.
+        policy: which findings count.
+        spec: the spec's name or file, which no report may replace either.
 
     Raises:
         UsageError: if the logs, the severity or a report cannot be what they say.
@@ -85,11 +94,11 @@ def destinations_for(logs: list[str], output: Output, policy: Policy) -> list[De
         )
     if "" in logs:
         raise UsageError("a log's name is empty", expected="a file, a folder, or -")
-    if len({Path(log).resolve() if log != "-" else log for log in logs}) < len(logs):
+    if len({identity(log) for log in logs}) < len(logs):
         raise UsageError("a log is named twice", hint="name each log once")
     destinations = check_destinations(output.format, output.path, output.reports, output.quiet)
     for destination in destinations:
-        destination.refuse_inputs(logs)
+        destination.refuse_inputs([*logs, *([spec] if spec else [])])
     return destinations
 
 
@@ -112,7 +121,7 @@ def audit_options(
 def leave(result: Result, destinations: list[Destination]) -> None:
     """Write every report, then end with the result's exit code."""
     for destination in destinations:
-        deliver(result, known_reports()[destination.format], destination)
+        deliver(result, destination)
     raise typer.Exit(int(result.exit_code))
 
 
@@ -129,4 +138,9 @@ def declared_spec(declaration: Declaration) -> Spec:
     else:
         assert declaration.spec is not None
         spec = with_rivals(load_spec(declaration.spec), declaration.rivals)
-    return override(spec, declaration.maps, declaration.aggregates, declaration.dtype)
+    spec = override(spec, declaration.maps, declaration.aggregates, declaration.dtype)
+    return replace(
+        spec,
+        accumulation_steps=declaration.accumulation_steps or spec.accumulation_steps,
+        ranks=declaration.ranks or spec.ranks,
+    )

@@ -14,6 +14,7 @@ from lossaudit import registry
 from lossaudit.errors import UsageError
 from lossaudit.model.report import Page, Report
 from lossaudit.model.result import Result
+from lossaudit.witnesses.log import event_files
 
 NARROWEST, WIDEST = 60, 160
 
@@ -25,18 +26,30 @@ class Destination:
     format: str
     path: str | None
 
-    def refuse_inputs(self, logs: list[str]) -> None:
-        """Raise `UsageError` where the report would replace a log that it is about."""
+    def refuse_inputs(self, inputs: list[str]) -> None:
+        """Raise `UsageError` where the report would replace what it is about, by whatever name."""
         if self.path is None:
             return
-        for log in logs:
-            if log != "-" and Path(self.path).resolve() == Path(log).resolve():
-                raise UsageError(f"the report {self.path!r} would replace the log that it is about")
+        for path in inputs:
+            parts = event_files(path) if os.path.isdir(path) else []  # noqa: PTH112 - never raises
+            if identity(self.path) in {identity(part) for part in (path, *parts)}:
+                raise UsageError(
+                    f"the report {self.path!r} would replace the log or spec that it is about"
+                )
 
 
-def known_reports() -> dict[str, Report]:
-    """Every report format by name."""
-    return registry.load("lossaudit.reports", Report)
+def identity(path: str) -> object:
+    """Equal for two names of one file, be they links or hard links; "-" is itself."""
+    if path == "-":
+        return path
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return os.path.realpath(path)
+    return found.st_dev, found.st_ino
+
+
+REPORTS = "lossaudit.reports"
 
 
 def check_destinations(
@@ -53,7 +66,7 @@ def check_destinations(
         if not equals or not file:
             raise UsageError(f"--report {text!r} is not of the form FORMAT=FILE")
         wanted.append(Destination(name, file))
-    known = known_reports()
+    known = registry.listed(REPORTS)
     for destination in [Destination(format_name, None), *wanted]:
         if destination.format not in known:
             raise UsageError(
@@ -64,8 +77,9 @@ def check_destinations(
     return wanted
 
 
-def deliver(result: Result, report: Report, destination: Destination) -> None:
+def deliver(result: Result, destination: Destination) -> None:
     """Render and write one report."""
+    report: Report = registry.find(REPORTS, destination.format, Report)
     if destination.path is not None:
         _write(destination.path, report.render(result, Page()))
         return

@@ -8,7 +8,6 @@ from itertools import combinations
 
 from lossaudit.closure.aggregates import may_hold, why_not_additive
 from lossaudit.closure.binding import Binding, bind, lookalikes
-from lossaudit.closure.diagnosis.diagnose import diagnose
 from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.fold import Closure
 from lossaudit.closure.keys import Keys, find_keys
@@ -18,7 +17,7 @@ from lossaudit.closure.spacing import Spacing
 from lossaudit.closure.trial import Trial
 from lossaudit.model.finding import Location
 from lossaudit.model.log import Log
-from lossaudit.model.table import Damage, Unit
+from lossaudit.model.table import Change, Damage, Unit
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import RESERVED, names, ordered_names
 
@@ -39,6 +38,7 @@ class LogEvidence:
         known_steps: False where steps are mere row numbers.
         spacing: how the totals' steps follow one another, or None.
         join: the total and the terms row by row, or None where some of them are not there.
+        changes: what happened to the log while it was read.
     """
 
     spec: Spec
@@ -52,6 +52,7 @@ class LogEvidence:
     known_steps: bool = True
     spacing: Spacing | None = None
     join: Join | None = None
+    changes: Sequence[Change] = ()
 
     def locate(self, record: int) -> Location:
         """Where a record stands in the file."""
@@ -69,19 +70,22 @@ def place(source: str, position: int, unit: Unit) -> Location:
             return Location(source, row=position)
 
 
-def examine(spec: Spec, log: Log, damage: Sequence[Damage] = ()) -> LogEvidence:
+def examine(
+    spec: Spec, log: Log, damage: Sequence[Damage] = (), changes: Sequence[Change] = ()
+) -> LogEvidence:
     """Put a spec to the test on a log.
 
     Args:
         spec: what the log is said to follow.
         log: the whole log.
         damage: what of it could not be read.
+        changes: what happened to it while it was read.
 
     Returns:
         Evidence; nothing is raised where columns are missing or nothing can be decided.
     """
     binding = bind(spec, log)
-    evidence = LogEvidence(spec, log, damage, binding)
+    evidence = LogEvidence(spec, log, damage, binding, changes=changes)
     obstacle = _obstacle(spec, log, binding)
     if obstacle:
         return replace(evidence, obstacle=obstacle)
@@ -101,7 +105,7 @@ def examine(spec: Spec, log: Log, damage: Sequence[Damage] = ()) -> LogEvidence:
     return replace(
         evidence,
         outcome=outcome,
-        explanations=diagnose(spec, trial, outcome) if explained else (),
+        explanations=_explanations(spec, trial, outcome) if explained else (),
         spacing=trial.spacing,
     )
 
@@ -111,11 +115,21 @@ def _fold(trial: Trial) -> Outcome:
     binding = trial.binding
     assert binding.total is not None
     written = binding.resolutions[binding.total]
-    printed = written.certain and (written.decimals is not None or written.digits is not None)
+    digits = written.decimals is not None or written.digits is not None
+    printed = digits and written.certain and not written.coarse  # a lattice has few digits too
     fold = Closure(binding.declared, binding.rivals, printed)
     for rows, prepared in trial.blocks():
         fold.update(rows, prepared)
     return fold.result()
+
+
+def _explanations(spec: Spec, trial: Trial, outcome: Outcome) -> tuple[Explanation, ...]:
+    """What a log does that refutes its formula; others have nothing to explain."""
+    if not outcome.declared.refuted or outcome.declared.nonfinite:
+        return ()
+    from lossaudit.closure.diagnosis.diagnose import diagnose
+
+    return diagnose(spec, trial, outcome)
 
 
 def _no_step(keys: Keys) -> str:
@@ -125,6 +139,7 @@ def _no_step(keys: Keys) -> str:
     return f"the log counts {counted}, which is no step of the whole run (a spec may name log.step)"
 
 
+_LONGEST_SHOWN = 100
 _READING = "--map total=TAG names another tag, --pattern how to read a line"
 
 
@@ -159,7 +174,9 @@ def _obstacle(spec: Spec, log: Log, binding: Binding) -> str:
 
 
 def _listed(tags: Sequence[str]) -> str:
-    return ", ".join(f"`{t}`" for t in tags)
+    """Tags for a message; a log may hold some of a megabyte."""
+    shown = (t if len(t) <= _LONGEST_SHOWN else t[:_LONGEST_SHOWN] + "…" for t in tags)
+    return ", ".join(f"`{t}`" for t in shown)
 
 
 def _similar(tags: Sequence[str]) -> str:

@@ -14,10 +14,11 @@ import numpy as np
 
 from lossaudit.closure.blocks import Prepared
 from lossaudit.closure.decide import Block, Decision
-from lossaudit.closure.outcome import NonfiniteRows, Outcome, Tally, ViolatingRow
+from lossaudit.closure.odd_rows import OddRows, lacking_rows, nonfinite_rows
+from lossaudit.closure.outcome import Outcome, Tally, ViolatingRow
 from lossaudit.closure.panel import Judged, Panel
 from lossaudit.closure.rivals import Candidate, monomial_name
-from lossaudit.closure.rows import Rows
+from lossaudit.closure.rows import NO_TERM, NO_TOTAL, Rows
 from lossaudit.closure.series import SeriesFold
 from lossaudit.closure.shares import ShareHistograms
 from lossaudit.closure.weigh import Moments, weigh
@@ -61,7 +62,8 @@ class Closure:
     _series: SeriesFold = field(default_factory=SeriesFold)
     _weights: WeightFold = field(default_factory=WeightFold)
     _moments: Moments = field(default_factory=Moments)
-    _nonfinite: NonfiniteRows = field(default_factory=NonfiniteRows)
+    _nonfinite: OddRows = field(default_factory=OddRows)
+    _lacking: OddRows = field(default_factory=OddRows)
     _rounded: int = 0
     _first_rounded: ViolatingRow | None = None
     _panel: Panel = field(init=False)
@@ -113,6 +115,7 @@ class Closure:
         self._weights.merge(later._weights)
         self._moments.merge(later._moments)
         self._nonfinite = self._nonfinite.merge(later._nonfinite)
+        self._lacking = self._lacking.merge(later._lacking)
         self._rounded += later._rounded
         self._first_rounded = self._first_rounded or later._first_rounded
 
@@ -140,6 +143,7 @@ class Closure:
             self._duplicates,
             self._moments.constants(list(weights)),
             self._nonfinite,
+            self._lacking,
             self._rounded,
             self._first_rounded,
         )
@@ -153,14 +157,15 @@ class Closure:
         self._rows += len(rows) + rows.orphans
         self._duplicates += rows.duplicates
         if rows.orphans:
-            self._undecided["a record holds every term and no total"] += rows.orphans
+            self._undecided[NO_TOTAL] += rows.orphans
         if len(rows):
             first = int(rows.step[0]) if self._steps is None else self._steps[0]
             self._steps = (first, int(rows.step[-1]))
 
     def _notice(self, rows: Rows, block: Block, decision: Decision) -> None:
-        """Count rows that are not finite, and rows that add up only thanks to their rounding."""
+        """Count rows that are odd, and rows that add up only thanks to their rounding."""
         self._nonfinite = self._nonfinite.merge(nonfinite_rows(rows, block, self.declared))
+        self._lacking = self._lacking.merge(lacking_rows(rows, block, self.declared))
         if not self.printed:
             return
         with np.errstate(invalid="ignore"):
@@ -236,23 +241,10 @@ def _reasons(judged: Judged, prepared: Prepared) -> dict[str, int]:
     open_rows, counts = ~decision.decided, {}
     if not open_rows.any():
         return {}
-    reasons = {"a term is missing from the row": decision.missing, **prepared.barred}
+    reasons = {NO_TERM: decision.missing, **prepared.barred}
     reasons[f"it closes only if {prepared.assumption}"] = judged.excused
     reasons["not finite on both sides, or bounds that say nothing"] = decision.vague
     for reason, where in reasons.items():
         counts[reason] = int((where & open_rows).sum())
         open_rows = open_rows & ~where
     return {reason: count for reason, count in counts.items() if count}
-
-
-def nonfinite_rows(rows: Rows, block: Block, declared: Expr) -> NonfiniteRows:
-    """The rows of a block whose total or some term is there and not finite."""
-    columns = {"the total": ~np.isfinite(block.total)}
-    for name in ordered_names(declared):
-        columns[name] = block.present[name] & ~np.isfinite(block.columns[name].value)
-    odd = {name: where for name, where in columns.items() if where.any()}
-    if not odd:
-        return NonfiniteRows()
-    where = np.flatnonzero(np.logical_or.reduce(list(odd.values())))
-    ends = int(rows.step[where[0]]), int(rows.step[where[-1]])
-    return NonfiniteRows(len(where), *ends, int(rows.records[where[0]]), tuple(odd))

@@ -23,6 +23,8 @@ STEP_TAGS = (
 )
 """Tags taken for the step where a spec names none, compared without case, in this order."""
 
+_FARTHEST = 2.0**63
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -171,11 +173,12 @@ def _carried(spread: Floats) -> Floats:
 
 
 def _integers(values: Floats) -> Ints:
-    """Steps as integers; -1 where a record has none."""
-    if len(values) and values.min() > -(2.0**62) and values.max() < 2.0**62:  # False beside a NaN
+    """Steps as integers, the nearest that int64 holds; -1 where a record has none."""
+    if len(values) and values.min() > -_FARTHEST and values.max() < _FARTHEST:  # False beside a NaN
         return values.astype(np.int64)
-    usable = np.isfinite(values) & (np.abs(values) < 2.0**62)
-    return np.where(usable, values, -1).astype(np.int64)
+    usable = np.where(np.isfinite(values), values, -1.0)
+    steps = np.clip(usable, -_FARTHEST, _FARTHEST - 1024).astype(np.int64)
+    return np.where(usable >= _FARTHEST, np.iinfo(np.int64).max, steps)
 
 
 def _codes(columns: Sequence[Floats]) -> Ints:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lossaudit.closure.odd_rows import NO_ROWS, OddRows
 from lossaudit.closure.rivals import Candidate
 from lossaudit.closure.weight_fold import Stretch
 from lossaudit.closure.weights import WeightBox
@@ -63,31 +64,6 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class NonfiniteRows:
-    """Rows on which a total or a term is NaN or infinite.
-
-    Attributes:
-        count: how many.
-        first, last: steps, or None.
-        record: of the first.
-        columns: names of the columns that are not finite somewhere, in the order met.
-    """
-
-    count: int = 0
-    first: int | None = None
-    last: int | None = None
-    record: int = 0
-    columns: tuple[str, ...] = ()
-
-    def merge(self, later: NonfiniteRows) -> NonfiniteRows:
-        """Add rows that come after these."""
-        if not self.count or not later.count:
-            return self if self.count else later
-        columns = tuple(dict.fromkeys((*self.columns, *later.columns)))
-        return NonfiniteRows(self.count + later.count, self.first, later.last, self.record, columns)
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """The fold's result.
 
@@ -104,6 +80,7 @@ class Outcome:
         duplicates: totals whose step occurred before.
         constants: terms that have one value on all decided rows, and that value.
         nonfinite: rows whose total or some term is NaN or infinite.
+        lacking: rows that lack some term.
         rounded: decided rows on which the printed numbers do not add up as they stand, although
             rounding explains them; the first of them.
     """
@@ -125,7 +102,8 @@ class Outcome:
     stretches: tuple[Stretch, ...] = ()
     duplicates: int = 0
     constants: Mapping[str, float] = field(default_factory=dict)
-    nonfinite: NonfiniteRows = NonfiniteRows()
+    nonfinite: OddRows = NO_ROWS
+    lacking: OddRows = NO_ROWS
     rounded: int = 0
     first_rounded: ViolatingRow | None = None
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lossaudit.model.table import Bools, Floats, Ints
+from lossaudit.numerics.distinct import distinct
 
 MOST_ROUNDS = 60
 ROWS_A_ROUND = 40
@@ -186,7 +187,7 @@ class Program:
         """Rows that are likely to bind: extreme in some term, or furthest from the guess."""
         extremes = [f(self.up, axis=0) for f in (np.argmin, np.argmax)]
         furthest = np.argsort(self.upper)[:ROWS_A_ROUND], np.argsort(self.lower)[-ROWS_A_ROUND:]
-        return np.unique(np.concatenate([*extremes, *furthest]))
+        return distinct(np.concatenate([*extremes, *furthest]))
 
 
 def _least_squares(rows: WeightRows) -> Floats:

@@ -20,6 +20,9 @@ from lossaudit.model.table import Bools, Column, Floats, Ints, Table
 BLOCK = 1 << 14
 """Rows that are worked on at a time: their columns stay in the processor's cache."""
 
+NO_TERM = "a term is missing from the row"
+NO_TOTAL = "a record holds every term and no total"
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -50,6 +53,16 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.step)
+
+    @property
+    def redrawn(self) -> Bools:
+        """Which rows repeat the row before in step and all values, as a bar that is closed does."""
+        if not len(self):
+            return np.zeros(0, bool)
+        same = self.step[1:] == self.step[:-1]
+        for values in self.values.values():
+            same = same & ((values[1:] == values[:-1]) | np.isnan(values[1:] + values[:-1]))
+        return np.concatenate([[False], same])
 
     def part(self, chosen: Bools | slice) -> Rows:
         """Some of the rows; counts are not divided."""

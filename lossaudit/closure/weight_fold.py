@@ -17,6 +17,7 @@ import numpy as np
 from lossaudit.closure.program import MOST_ROUNDS, SLACK, Box, WeightRows, box_of, joined
 from lossaudit.closure.weights import MOST_STRETCHES, WeightBox, longest_prefix, stretches
 from lossaudit.model.table import Bools, Ints
+from lossaudit.numerics.distinct import distinct
 
 EXACT = 1 << 18
 """Numbers of rows that are kept as they are, one for each weight of a row."""
@@ -190,7 +191,7 @@ class WeightFold:
             return excluded, np.zeros(0, np.int64)
         keep = min(ROWS_A_BLOCK, len(rows))
         found = [end.argpartition(-keep)[-keep:] for end in np.nan_to_num(excess[excluded])]
-        worst = np.unique(np.concatenate(found))
+        worst = distinct(np.concatenate(found))
         return excluded, worst[np.fmax.reduce(excess[:, worst], axis=0) > 0]
 
     def _condense_binding(self) -> None:

@@ -49,7 +49,7 @@ class Column:
 
     def has_finite(self) -> bool:
         """Whether any value is a finite number."""
-        return bool(np.isfinite(self.values).any())
+        return bool(np.isfinite(self.values[:1]).any() or np.isfinite(self.values).any())
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class Damage:
         position: line from 1 or byte offset from 0.
         unit: which of the two.
         partial_tail: True for an incomplete last record, which a live writer leaves too.
+        pending: True for such a record of a file that grew while it was read: its rest is to come.
     """
 
     message: str
@@ -94,6 +95,22 @@ class Damage:
     position: int
     unit: Unit = "line"
     partial_tail: bool = False
+    pending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to a file while it was read.
+
+    Attributes:
+        message: what, and how much of the file was read.
+        source: the file, as the user named it.
+        grew: True where the file only became longer, as a log does in training.
+    """
+
+    message: str
+    source: str
+    grew: bool = False
 
 
 def concatenate(tables: Sequence[Table]) -> Table:

@@ -20,6 +20,7 @@ from lossaudit.numerics.digits import (
     fewest_digits,
     most_digits,
 )
+from lossaudit.numerics.distinct import distinct
 from lossaudit.numerics.formats import FORMATS, FloatFormat
 
 SAMPLE = 1 << 14
@@ -78,14 +79,14 @@ def take_sample(column: Written) -> Sample:
             largest = max(largest, float(block.max()), -float(block.min()))
         for end in (MANY, 32 * MANY, len(block)):  # mostly the first few show many
             if len(few) < MANY:
-                few = np.unique(np.concatenate([few, block[:end]]))
+                few = distinct(np.concatenate([few, block[:end]]))
     stride, at, picked = max(1, count // SAMPLE), 0, []
     for block in finite_blocks(column):
         picked.append(block[-at % stride :: stride])
         at += len(block)
-    distinct = np.unique(np.concatenate([np.zeros(0), *picked]))
+    values = distinct(np.concatenate([np.zeros(0), *picked]))
     different = len(few) - int(0.0 in few)
-    return Sample(distinct[distinct != 0], different, count, largest)
+    return Sample(values[values != 0], different, count, largest)
 
 
 def decimals_of(column: Written) -> int | None:

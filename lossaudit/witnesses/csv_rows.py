@@ -5,20 +5,24 @@ from __future__ import annotations
 import csv
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from lossaudit.model.table import Damage
+from lossaudit.witnesses.bulk import Block
 from lossaudit.witnesses.columns import parse_number
-from lossaudit.witnesses.lines import line_blocks, utf8_head
-from lossaudit.witnesses.stream import HEAD, LogStream
+from lossaudit.witnesses.lines import utf8_head
+from lossaudit.witnesses.stream import HEAD
 
 MISSING = frozenset(("", "na", "n/a", "none", "null", "-", "--"))
 """Cells, in lower case, that say that there is no value."""
 
 _DELIMITERS = ",;\t|"
+LINES_PER_ROW = 20
+"""A quoted field that does not end within so many lines is damage."""
+
 _LINES_SEEN = 50
-_LINES_PER_ROW = 20
 _WORD = re.compile(r"[^\W\d][^,;|\t]*")
 
 
@@ -159,13 +163,15 @@ class Row:
 _Line = tuple[int, str, bool]
 
 
-def read_rows(stream: LogStream, delimiter: str) -> Iterator[Row | Damage]:
-    """The records of a stream; blank lines and `#` comments are none.
+def read_rows(
+    blocks: Iterable[Block[Any] | Damage], source: str, delimiter: str
+) -> Iterator[Row | Damage]:
+    """The records of blocks that follow one another; blank lines and `#` comments are none.
 
     A quoted field may span lines. One that does not end within 20 lines is `Damage` on the line
     where it begins, and reading goes on in the next line.
     """
-    return _join_lines(_lines(stream), stream.name, delimiter)
+    return _join_lines(_lines(blocks), source, delimiter)
 
 
 def _join_lines(
@@ -182,7 +188,7 @@ def _join_lines(
         except _OpenQuoteError:
             row = _read_on(item, lines, ahead, delimiter)
             tail = not whole and row is None
-            message = f"a quoted field does not end within {_LINES_PER_ROW} lines: {_excerpt(text)}"
+            message = f"a quoted field does not end within {LINES_PER_ROW} lines: {_excerpt(text)}"
             yield row or Damage(message, source, line, partial_tail=tail)
         except csv.Error as error:
             yield Damage(f"no row of fields: {error}: {_excerpt(text)}", source, line)
@@ -194,7 +200,7 @@ def _read_on(
     """The record that begins in `start` and spans lines; without one, `ahead` keeps those lines."""
     line, text, _ = start
     taken = list[_Line | Damage]()
-    while len(taken) < _LINES_PER_ROW - 1:
+    while len(taken) < LINES_PER_ROW - 1:
         more = ahead.popleft() if ahead else next(lines, None)
         if more is None:
             break
@@ -213,13 +219,13 @@ def _read_on(
     return None
 
 
-def _lines(stream: LogStream) -> Iterator[_Line | Damage]:
-    for block in line_blocks(stream):
+def _lines(blocks: Iterable[Block[Any] | Damage]) -> Iterator[_Line | Damage]:
+    for block in blocks:
         if isinstance(block, Damage):
             yield block
             continue
-        first, content = block
-        lines = content.decode("utf-8", "replace").split("\n")
+        first = block.line
+        lines = block.text.decode("utf-8", "replace").split("\n")
         last = lines.pop()
         for line, text in enumerate(lines, first):
             if text.strip() and text[0] != "#":

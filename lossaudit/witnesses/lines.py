@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 
+import numpy as np
+
 from lossaudit.model.table import Damage
 from lossaudit.witnesses.stream import LogStream
 
@@ -44,7 +46,7 @@ def line_blocks(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:
         if not skipping and len(rest) + (len(piece) if first < 0 else first) > LONGEST_LINE:
             redrawn = rest.rfind(b"\r") + 1
             if redrawn:
-                yield line, bytes(rest[:redrawn])
+                yield line, bytes(memoryview(rest)[:redrawn])
                 del rest[:redrawn]
             else:
                 yield Damage(f"a line of more than {LONGEST_LINE:,} bytes", stream.name, line)
@@ -59,9 +61,14 @@ def line_blocks(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:
             continue
         block, rest = bytes(rest) + piece[:end], bytearray(piece[end:])
         yield line, block
-        line += block.count(b"\n")
+        line += count_byte(block, 0x0A)
     if rest:
         yield line, bytes(rest)
+
+
+def count_byte(block: bytes, byte: int) -> int:
+    """How often a byte occurs; `bytes.count` is slow where it does so often."""
+    return int(np.count_nonzero(np.frombuffer(block, np.uint8) == byte))
 
 
 def numbered_lines(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fnmatch
+import hashlib
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lossaudit import registry
 from lossaudit.errors import InputError, UsageError
 from lossaudit.model.log import Log
-from lossaudit.model.table import Damage
+from lossaudit.model.table import Change, Damage
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream, open_log
 
@@ -28,12 +31,14 @@ class ReadLog:
         damage: stretches that could not be read.
         reader: the name of the reader, or several joined by "+".
         sha256: of the stored bytes; of the files' digests in order, for a folder.
+        changes: what happened to its files while they were read.
     """
 
     log: Log
     damage: tuple[Damage, ...]
     reader: str
     sha256: str
+    changes: tuple[Change, ...] = ()
 
 
 def readers() -> dict[str, Reader]:
@@ -61,7 +66,7 @@ def read_log(
         UsageError: if there is no reader of that name.
     """
     options = options or ReadOptions()
-    if path != "-" and Path(path).is_dir():
+    if path != "-" and os.path.isdir(path):  # noqa: PTH112 - it never raises
         return _read_folder(path, reader, options, progress)
     return _read_file(path, Log(path), reader, options, progress)
 
@@ -82,17 +87,22 @@ def _read_file(
                 progress(log.records)
         for _ in stream.blocks():
             pass  # so that the digest covers the whole file
+        changes = stream.changes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", where=path) from None
     finally:
         stream.close()
-    return ReadLog(log, (*damage, *stream.damage), chosen.name, stream.sha256())
+    found = (*damage, *stream.damage)
+    if any(change.grew for change in changes):
+        found = tuple(replace(d, pending=d.partial_tail) for d in found)
+    return ReadLog(log, found, chosen.name, stream.sha256(), tuple(changes))
 
 
 def _read_folder(
     path: str, reader: str | None, options: ReadOptions, progress: Progress
 ) -> ReadLog:
-    files = sorted(p for p in Path(path).glob(EVENT_FILES) if p.is_file())
+    """Read event files as one log; one that cannot be read is damage where others can."""
+    files = event_files(path)
     if not files:
         raise InputError(
             "is a folder without event files",
@@ -100,15 +110,46 @@ def _read_folder(
             expected="a log file, or a folder that holds events.out.tfevents.* files",
             hint=f"name the log itself, for example {path}/log.jsonl",
         )
-    log = Log(str(files[0]))
-    parts = [_read_file(str(f), log, reader, options, progress) for f in files]
-    if len(parts) == 1:
+    log = Log(files[0])
+    parts: list[ReadLog] = []
+    refused: list[InputError] = []
+    for file in files:
+        try:
+            parts.append(_read_part(file, log, reader, options, progress))
+        except InputError as error:
+            refused.append(error)
+    if not parts:
+        raise refused[0]
+    lost = [Damage(f"{e.message}; the file is left out", e.where, 0, "byte") for e in refused]
+    if len(files) == 1:
         return parts[0]
-    import hashlib
-
     digest = hashlib.sha256("".join(p.sha256 for p in parts).encode()).hexdigest()
-    damage = tuple(d for p in parts for d in p.damage)
-    return ReadLog(log, damage, parts[0].reader, digest)
+    damage = (*(d for p in parts for d in p.damage), *lost)
+    changes = tuple(c for p in parts for c in p.changes)
+    return ReadLog(log, damage, parts[0].reader, digest, changes)
+
+
+def event_files(folder: str) -> list[str]:
+    """What may be an event file in a folder, in the order of the names.
+
+    Raises:
+        InputError: if the folder cannot be read.
+    """
+    try:
+        found = fnmatch.filter((p.name for p in Path(folder).iterdir()), EVENT_FILES)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=folder) from None
+    paths = (str(Path(folder) / name) for name in sorted(found))
+    return [path for path in paths if not os.path.isdir(path)]  # noqa: PTH112 - it never raises
+
+
+def _read_part(
+    file: str, log: Log, reader: str | None, options: ReadOptions, progress: Progress
+) -> ReadLog:
+    """Append one file of a folder; a pipe there would be waited for, and is refused."""
+    if os.path.exists(file) and not os.path.isfile(file):  # noqa: PTH110, PTH113 - as above
+        raise InputError("not a regular file", where=file)
+    return _read_file(file, log, reader, options, progress)
 
 
 def _implied(options: ReadOptions) -> str | None:

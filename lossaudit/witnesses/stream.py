@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from lossaudit.errors import InputError
-from lossaudit.model.table import Damage
+from lossaudit.model.table import Change, Damage
+from lossaudit.witnesses.watch import Watch
 
 HEAD = 1 << 16
 BLOCK = 1 << 20
@@ -29,7 +30,7 @@ class LogStream:
     Attributes:
         name: the log, as the user named it ("-" is standard input).
         stored: the bytes as they are stored, perhaps compressed.
-        damage: what is wrong with the compression; complete once `blocks` is exhausted.
+        damage: what is wrong with the file or its compression; complete once `blocks` is exhausted.
         head: the first 64 KiB of the content, for sniffing; `blocks` gives them again.
     """
 
@@ -39,8 +40,11 @@ class LogStream:
     head: bytes = b""
     _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
     _pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
+    _read: int = 0
+    _watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
+        self._watch = Watch.of(self.name, self.stored)
         pieces = self._decompressed()
         start = bytearray()
         while len(start) < HEAD and (piece := next(pieces, b"")):
@@ -56,15 +60,32 @@ class LogStream:
         """SHA-256 of the stored bytes that have been read so far, as hexadecimal digits."""
         return self._hash.hexdigest()
 
+    def changes(self) -> list[Change]:
+        """What has happened to the file since it was opened."""
+        return self._watch.changes(self._read)
+
     def close(self) -> None:
         """Close the underlying file, unless it is standard input."""
         if self.name != "-":
             self.stored.close()
 
     def _stored_pieces(self) -> Iterator[bytes]:
-        while piece := self.stored.read(BLOCK):
+        while piece := self._stored_piece():
+            self._read += len(piece)
             self._hash.update(piece)
             yield piece
+
+    def _stored_piece(self) -> bytes:
+        """The next bytes as stored; a file that fails midway ends there, with damage."""
+        try:
+            return self.stored.read(BLOCK)
+        except OSError as error:
+            if not self._read:
+                raise
+            reason = error.strerror or error
+            message = f"cannot be read after {self._read:,} bytes: {reason}"
+            self.damage.append(Damage(message, self.name, self._read, "byte"))
+            return b""
 
     def _decompressed(self) -> Iterator[bytes]:
         stored = self._stored_pieces()
@@ -86,11 +107,17 @@ class LogStream:
                 yield piece
         except _BrokenError as broken:
             message = f"{kind} data is broken after {length:,} decompressed bytes: {broken}"
-            self.damage.append(Damage(message, self.name, length, "byte"))
+            self.damage.append(
+                Damage(message, self.name, length, "byte", isinstance(broken, _CutError))
+            )
 
 
 class _BrokenError(Exception):
-    """Compressed data is cut or corrupt."""
+    """Compressed data is corrupt or cut."""
+
+
+class _CutError(_BrokenError):
+    """Compressed data ends too early."""
 
 
 def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
@@ -124,7 +151,7 @@ def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
     if inside:
         if rest := member.flush():
             yield rest
-        raise _BrokenError("the file ends inside a compressed member")
+        raise _CutError("the file ends inside a compressed member")
 
 
 def _up_to_error(member: zlib._Decompress, piece: bytes) -> Iterator[bytes]:
@@ -158,7 +185,7 @@ def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
             if frame.eof:
                 frame, inside = zstd.ZstdDecompressor(), False
     if inside:
-        raise _BrokenError("the file ends inside a compressed frame")
+        raise _CutError("the file ends inside a compressed frame")
 
 
 def open_log(path: str) -> LogStream:

@@ -13,7 +13,7 @@ from lossaudit.closure.check import Check
 from lossaudit.closure.examine import examine
 from lossaudit.model.finding import Finding
 from lossaudit.model.log import Log
-from lossaudit.model.table import Column, Damage, Floats, Table
+from lossaudit.model.table import Change, Column, Damage, Floats, Table
 from lossaudit.spec.load import spec_from_formula
 from lossaudit.spec.overrides import override
 
@@ -42,6 +42,7 @@ class Case:
     rivals: Sequence[str] = ()
     aggregates: Sequence[str] = ()
     damage: Sequence[Damage] = ()
+    changes: Sequence[Change] = ()
     max_share: float | None = None
     accumulation: float | None = None
     ranks: float | None = None
@@ -115,6 +116,7 @@ SPEAKS: dict[str, Case] = {
     "duplicate-steps": Case(logged(step=STEP // 2), "150 totals repeat an earlier step"),
     "surviving-rival": Case(logged(float32(2 * A), b=np.zeros(ROWS)), "dropping it fits every row"),
     "damaged-input": Case(logged(), "cut", damage=[Damage("cut", "log", 7)]),
+    "changed-input": Case(logged(), "was cut", changes=[Change("was cut to 7 bytes", "log")]),
     "low-coverage": Case(logged(b=B[:100]), "only 100 of 300"),
     "assumed-aggregate": Case(
         {"step": STEP, "loss_epoch": RIGHT, "a": A, "b": B},
@@ -141,7 +143,7 @@ def findings(case: Case) -> list[Finding]:
         accumulation_steps=case.accumulation,
         ranks=case.ranks,
     )
-    evidence = examine(spec, log, case.damage)
+    evidence = examine(spec, log, case.damage, case.changes)
     return [f for check in CHECKS.values() for f in check.run(evidence)]
 
 

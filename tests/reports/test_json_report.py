@@ -12,7 +12,7 @@ from samples import FAIL, HOSTILE_RESULT, SAMPLES, TWO_WITNESSES
 
 from lossaudit.model.report import Page
 from lossaudit.model.result import Result
-from lossaudit.reports.json_report import REPORT
+from lossaudit.reports.json import REPORT
 
 ROOT = Path(__file__).parent.parent.parent
 SCHEMA = json.loads((ROOT / "docs/schema/result.schema.json").read_text(encoding="utf-8"))

@@ -105,7 +105,7 @@ def test_a_cut_gzip_file_keeps_nearly_all_before_the_cut() -> None:
         f"gzip data is broken after {len(content):,} decompressed bytes: "
         "the file ends inside a compressed member"
     )
-    assert damage == Damage(message, "log", len(content), "byte")
+    assert damage == Damage(message, "log", len(content), "byte", partial_tail=True)
 
 
 def test_a_cut_zstd_file_keeps_nearly_all_before_the_cut() -> None:
@@ -115,7 +115,7 @@ def test_a_cut_zstd_file_keeps_nearly_all_before_the_cut() -> None:
         f"zstd data is broken after {len(content):,} decompressed bytes: "
         "the file ends inside a compressed frame"
     )
-    assert damage == Damage(message, "log", len(content), "byte")
+    assert damage == Damage(message, "log", len(content), "byte", partial_tail=True)
 
 
 def test_a_wrong_gzip_checksum_is_damage() -> None:
@@ -198,6 +198,22 @@ def test_open_log_reads_standard_input_and_leaves_it_open(monkeypatch: pytest.Mo
     assert b"".join(stream.blocks()) == CONTENT
     stream.close()
     assert not stream.stored.closed
+
+
+class Failing(io.BytesIO):
+    """A disk that fails after its first block."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell():
+            raise OSError(5, "Input/output error")
+        return super().read(size)
+
+
+def test_a_disk_that_fails_midway_is_damage_and_what_was_read_is_kept() -> None:
+    stream = LogStream("log", Failing(NOISE))
+    assert b"".join(stream.blocks()) == NOISE[:BLOCK]
+    message = f"cannot be read after {BLOCK:,} bytes: Input/output error"
+    assert stream.damage == [Damage(message, "log", BLOCK, "byte")]
 
 
 def refusal(path: Path | str) -> str:

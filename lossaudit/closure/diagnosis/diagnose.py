@@ -51,22 +51,25 @@ LEAST_ROWS = 3
 
 
 def diagnose(spec: Spec, trial: Trial, outcome: Outcome) -> tuple[Explanation, ...]:
-    """What explains the rows of a log that refutes its formula; nothing where nothing does.
+    """What explains a log that refutes its formula on some row; nothing where nothing does.
 
     Args:
         spec: the declaration, which may say how many ranks and accumulation steps there were.
         trial: the rows.
         outcome: of the declared formula and its rivals.
     """
-    if not outcome.declared.refuted or outcome.declared.nonfinite:
-        return ()
     found = [*_known_formulas(trial, outcome), *_courses(spec, trial, outcome)]
     if not found:
         found = list(_smoothed(trial))
     if not any(e.decisive for e in found):
         found += _other_weights(trial, outcome)
-    ranks = {name: place for place, name in enumerate(ORDER)}
-    return tuple(sorted(found, key=lambda e: ranks[e.check]))
+    return tuple(sorted(found, key=_precedence))
+
+
+def _precedence(explanation: Explanation) -> int:
+    """Its place; a total that is counted twice is one of the constant factors."""
+    is_factor = "factor" in explanation.facts
+    return ORDER.index("accumulation-scale" if is_factor else explanation.check)
 
 
 def _known_formulas(trial: Trial, outcome: Outcome) -> Iterator[Explanation]:
@@ -78,11 +81,11 @@ def _known_formulas(trial: Trial, outcome: Outcome) -> Iterator[Explanation]:
             yield Explanation("rival-formula", said, formula, {"rival": rival.name})
     known = list(automatic(outcome))
     more = survivors(candidates(trial.binding.form), trial, outcome.declared.decided)
-    seen = set()
+    seen = set[tuple[str, str]]()  # one formula may come from two defects
     for candidate in (*known, *more):
         text = render(candidate.expr)
-        if text not in seen:
-            seen.add(text)
+        if (candidate.check, text) not in seen:
+            seen.add((candidate.check, text))
             yield Explanation(candidate.check, candidate.summary, text)
 
 
@@ -107,7 +110,7 @@ def _courses(spec: Spec, trial: Trial, outcome: Outcome) -> Iterator[Explanation
         )
         yield Explanation("hidden-term", said, "", {"low": course.low, "high": course.high})
     if factors.factor.is_possible and factors.factor.rows >= LEAST_ROWS:
-        yield _factor(spec, trial, factors.factor)
+        yield from _factor(spec, trial, factors.factor)
     changes = find_changes(outcome.weights, outcome.stretches, _weighed(outcome))
     if changes:
         end = outcome.steps[1] if outcome.steps else changes[-1].first
@@ -122,30 +125,36 @@ def _weighed(outcome: Outcome) -> int:
     return outcome.declared.decided - outcome.declared.nonfinite
 
 
-def _factor(spec: Spec, trial: Trial, factor: Interval) -> Explanation:
-    """A constant factor, named by what is known to multiply or divide a loss."""
+def _factor(spec: Spec, trial: Trial, factor: Interval) -> Iterator[Explanation]:
+    """A constant factor, by every name under which a loss is known to be multiplied or divided."""
     value = simplest_number(factor.low, factor.high)
     declared = render(trial.binding.declared)
-    formula = f"{value:g}*({declared})"
     facts = {"low": factor.low, "high": factor.high, "factor": value}
-    times = f"the total is {value:g} x the formula{_between(factor.low, factor.high)}"
-    known = (
+    known = list(_known_factors(spec, factor))
+    for check, number, said in known:
+        yield Explanation(check, said, f"{number:.9g}*({declared})", facts)
+    if not known:
+        said = f"the total is {value:g} x the formula{_between(factor.low, factor.high)}"
+        yield Explanation("scaled-log", said, f"{value:g}*({declared})", facts)
+
+
+def _known_factors(spec: Spec, factor: Interval) -> Iterator[tuple[str, float, str]]:
+    """(check, factor, what it means) of each known factor that the rows allow."""
+    counts = (
         ("accumulation-scale", spec.accumulation_steps, "accumulation steps"),
         ("rank-scale", spec.ranks, "ranks"),
     )
-    for check, count, what in known:
+    for check, count, what in counts:
         if count is not None and count > 1:
-            for factor_of, verb in ((count, "multiplied"), (1 / count, "divided")):
-                if factor.holds(factor_of):
-                    said = f"the total is {verb} by {count:g}, the number of {what}"
-                    return Explanation(check, said, f"{factor_of:g}*({declared})", facts)
-    for number, said in ((math.log(2), "ln 2"), (1 / math.log(2), "1 / ln 2")):
+            for number, verb in ((count, "multiplied"), (1 / count, "divided")):
+                if factor.holds(number):
+                    yield check, number, f"the total is {verb} by {count:g}, the number of {what}"
+    for number, name in ((math.log(2), "ln 2"), (1 / math.log(2), "1 / ln 2")):
         if factor.holds(number):
-            said = f"the total is {said} x the formula: one of them is in bits, the other in nats"
-            return Explanation("unit-change", said, f"{number:.9g}*({declared})", facts)
-    if value == 2.0:
-        return Explanation("double-counted-term", "the total is twice the formula", formula, facts)
-    return Explanation("scaled-log", times, formula, facts)
+            said = f"the total is {name} x the formula: one of them is in bits, the other in nats"
+            yield "unit-change", number, said
+    if factor.holds(2.0):
+        yield "double-counted-term", 2.0, "the total is twice the formula"
 
 
 def _between(low: float, high: float) -> str:

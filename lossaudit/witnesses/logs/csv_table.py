@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
-import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
 
 import numpy as np
 
 from lossaudit.model.table import Column, Damage, Table
-from lossaudit.witnesses.columns import PART_KEYS, STRETCH, count_decimals, other_part
+from lossaudit.witnesses.bulk import Block, parsed_blocks
+from lossaudit.witnesses.columns import STRETCH, count_decimals
+from lossaudit.witnesses.csv_block import read_block
+from lossaudit.witnesses.csv_columns import read_columns
 from lossaudit.witnesses.csv_rows import (
-    MISSING,
     Layout,
     Row,
     detect_layout,
@@ -24,11 +27,11 @@ from lossaudit.witnesses.csv_rows import (
     split_row,
 )
 from lossaudit.witnesses.lines import utf8_head
+from lossaudit.witnesses.number_cells import NumberRows
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream
 
 _CELLS = 1 << 21
-_PLAIN = re.compile(r"[-+.0-9]*")
 _NAME = re.compile(r"[^\W\d][\w ./:%()\[\]-]*")
 
 
@@ -47,18 +50,6 @@ def sniff(head: bytes, name: str) -> int:
     return 80 if layout.numeric > 0.5 else 50 if layout.numeric > 0.25 else 0
 
 
-@dataclass(slots=True)
-class _Batch:
-    """Rows below one header; an empty name leaves its column out."""
-
-    names: list[str]
-    lines: list[int] = field(default_factory=list)
-    rows: list[list[str]] = field(default_factory=list)
-
-    def is_full(self) -> bool:
-        return len(self.rows) >= min(STRETCH, 1 + _CELLS // len(self.names))
-
-
 def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
     """Read delimited text; positions are the lines where records begin.
 
@@ -69,41 +60,121 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
     is `;` or a tab and the column shows no points. `decimals` covers every value.
     """
     layout = detect_layout(first_lines(stream.head))
-    batch: _Batch | None = None
-    header: list[str] = []
-    for row in read_rows(stream, layout.delimiter):
-        if isinstance(row, Damage):
-            yield row
-            continue
-        if batch is None:
-            header = _first_header(stream.head, layout, row.cells)
-            names, repeated = _named(list(options.columns) or header, row, stream.name)
-            yield from repeated
-            batch = _Batch(names)
-            if layout.header:
-                continue
-        elif _is_header_row(row, header, batch, layout):
-            yield from _tables(batch, layout, stream.name)
-            names = batch.names
-            if row.cells != header:
-                names, repeated = _named(row.cells, row, stream.name)
-                yield from repeated
-            batch, header = _Batch(names), row.cells
-            continue
-        if len(row.cells) != len(batch.names):
-            yield _ragged(row, len(batch.names), stream.name)
-            continue
-        if not row.whole and _may_be_cut(row.cells[-1], batch):
+    rows = _Rows(stream.name, stream.head, layout, list(options.columns))
+    width = len(options.columns or layout.first)
+    parse = partial(read_block, delimiter=layout.delimiter, width=width)
+    for plain, run in groupby(parsed_blocks(stream, parse), key=_is_plain):
+        if plain:
+            for block in run:
+                assert isinstance(block, Block)
+                yield from rows.read_plain(block)
+        else:
+            yield from rows.read(run)
+    yield from rows.tables()
+
+
+def _is_plain(block: Block[NumberRows] | Damage) -> bool:
+    return isinstance(block, Block) and block.parsed is not None
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Rows below one header that are no table yet; an empty name leaves its column out.
+
+    Attributes:
+        header: the cells of the header as they stand.
+        names: what they mean; None before the first row.
+        previous: the row before, where it is below the same header.
+    """
+
+    source: str
+    head: bytes
+    layout: Layout
+    columns: list[str]
+    header: list[str] = field(default_factory=list)
+    names: list[str] | None = None
+    previous: list[str] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+
+    def read(self, blocks: Iterable[Block[NumberRows] | Damage]) -> Iterator[Table | Damage]:
+        """Take blocks row by row; tables come out as they are full."""
+        for row in read_rows(blocks, self.source, self.layout.delimiter):
+            if isinstance(row, Damage):
+                yield row
+            elif self.names is None:
+                self.header = _first_header(self.head, self.layout, row.cells)
+                yield from self._name(self.columns or self.header, row)
+                if not self.layout.header:
+                    yield from self._add(row)
+            elif self._is_header(row):
+                yield from self.tables()
+                if row.cells != self.header:
+                    yield from self._name(row.cells, row)
+                self.header, self.previous = row.cells, []
+            else:
+                yield from self._add(row)
+
+    def read_plain(self, block: Block[NumberRows]) -> Iterator[Table | Damage]:
+        """Take a block that was parsed already."""
+        if (
+            self.names is None
+            or block.parsed is None
+            or len(block.parsed.columns) != len(self.names)
+        ):
+            yield from self.read([block])
+            return
+        yield from self.tables()
+        columns = {
+            name: Column(name, cells.values, cells.records, decimals=cells.decimals)
+            for name, cells in zip(self.names, block.parsed.columns, strict=True)
+            if name and len(cells.values)
+        }
+        if columns:
+            lines = np.arange(block.line, block.line + block.parsed.count, dtype=np.int64)
+            yield Table(self.source, columns, lines)
+        last = block.text[block.text.rfind(b"\n", 0, -1) + 1 :].decode().rstrip("\r\n")
+        self.previous = last.split(self.layout.delimiter)
+
+    def tables(self) -> Iterator[Table | Damage]:
+        """What was taken so far."""
+        if self.names is not None:
+            comma = self.layout.comma
+            yield from read_columns(self.source, self.names, self.rows, self.lines, comma)
+        self.lines, self.rows = [], []
+
+    def _name(self, cells: list[str], row: Row) -> Iterator[Damage]:
+        self.names, repeated = _named(cells, row, self.source)
+        yield from repeated
+
+    def _is_header(self, row: Row) -> bool:
+        if row.cells == self.header:
+            return any(cell.strip() for cell in self.header)
+        if row.cells[0][:1].isdigit():
+            return False  # spares most rows the closer look
+        return is_header(row.cells, self.header, self.previous, self.layout.comma)
+
+    def _add(self, row: Row) -> Iterator[Table | Damage]:
+        assert self.names is not None
+        if len(row.cells) != len(self.names):
+            yield _ragged(row, len(self.names), self.source)
+            return
+        if not row.whole and self._may_be_cut(row.cells[-1]):
             message = f"the last line has no end, so {row.cells[-1][:40]!r} may be cut; left out"
-            yield Damage(message, stream.name, row.line, partial_tail=True)
+            yield Damage(message, self.source, row.line, partial_tail=True)
             row.cells[-1] = ""
-        batch.lines.append(row.line)
-        batch.rows.append(row.cells)
-        if batch.is_full():
-            yield from _tables(batch, layout, stream.name)
-            batch = _Batch(batch.names)
-    if batch is not None:
-        yield from _tables(batch, layout, stream.name)
+        self.lines.append(row.line)
+        self.rows.append(row.cells)
+        self.previous = row.cells
+        if len(self.rows) >= min(STRETCH, 1 + _CELLS // len(self.names)):
+            yield from self.tables()
+
+    def _may_be_cut(self, cell: str) -> bool:
+        """Whether the very last cell may go on: all but where its column has fixed decimals."""
+        if not cell.strip():
+            return False
+        shown = {_shown_decimals(cells[-1]) for cells in self.rows if cells[-1].strip()}
+        return shown != {_shown_decimals(cell)} or shown <= {0, None}
 
 
 def _first_header(head: bytes, layout: Layout, first: list[str]) -> list[str]:
@@ -135,22 +206,6 @@ def _named(cells: list[str], row: Row, source: str) -> tuple[list[str], list[Dam
     return names, repeated
 
 
-def _is_header_row(row: Row, header: list[str], batch: _Batch, layout: Layout) -> bool:
-    if row.cells == header:
-        return any(cell.strip() for cell in header)
-    if row.cells[0][:1].isdigit():
-        return False  # spares most rows the closer look
-    return is_header(row.cells, header, batch.rows[-1] if batch.rows else [], layout.comma)
-
-
-def _may_be_cut(cell: str, batch: _Batch) -> bool:
-    """Whether the very last cell may go on: all but where its column has fixed decimals."""
-    if not cell.strip():
-        return False
-    shown = {_shown_decimals(cells[-1]) for cells in batch.rows if cells[-1].strip()}
-    return shown != {_shown_decimals(cell)} or shown <= {0, None}
-
-
 def _shown_decimals(cell: str) -> int | None:
     return count_decimals(cell) if is_number(cell, comma=False) else None
 
@@ -159,91 +214,6 @@ def _ragged(row: Row, expected: int, source: str) -> Damage:
     message = f"found {len(row.cells)} fields, expected {expected}"
     tail = not row.whole and len(row.cells) < expected
     return Damage(message, source, row.line, partial_tail=tail)
-
-
-def _tables(batch: _Batch, layout: Layout, source: str) -> Iterator[Table | Damage]:
-    """The numeric columns of a batch, after what is wrong with single cells."""
-    columns = {}
-    for name, cells, records in _by_part(batch):
-        shown = list(cells) if len(records) == len(cells) else [cells[i] for i in records]
-        column = _plain(name, shown, records, layout.comma)
-        if column is None:
-            column, damage = _mixed(name, shown, records, layout.comma)
-            if name and damage:
-                record, message = damage
-                yield Damage(message, source, batch.lines[record])
-        if name and len(column.values):
-            columns[name] = column
-    if columns:
-        yield Table(source, columns, np.array(batch.lines, dtype=np.int64))
-
-
-def _by_part(batch: _Batch) -> Iterator[tuple[str, tuple[str, ...], list[int]]]:
-    """(tag, all cells, records that have one) of every column, other parts than training apart."""
-    if not batch.rows:
-        return
-    columns = list(zip(*batch.rows, strict=True))
-    parts = [""] * len(batch.rows)
-    for name, cells in zip(batch.names, columns, strict=True):
-        if name.lower() in PART_KEYS:
-            parts = [
-                other_part(name, cell) or part for cell, part in zip(cells, parts, strict=True)
-            ]
-    for part in dict.fromkeys(parts):
-        for name, cells in zip(batch.names, columns, strict=True):
-            records = [i for i, cell in enumerate(cells) if cell and parts[i] == part]
-            if records:
-                yield f"{part}/{name}" if part and name else name, cells, records
-
-
-def _plain(name: str, cells: list[str], records: list[int], comma: bool) -> Column | None:
-    """A column of nothing but numbers, or None."""
-    text = "".join(cells)
-    if "_" in text or not text.isascii():
-        return None
-    if comma and "," in text and "." not in text:
-        cells = [cell.replace(",", ".") for cell in cells]
-    try:
-        values = np.array(list(map(float, cells)), dtype=np.float64)
-    except ValueError:
-        return None
-    return Column(name, values, np.array(records, dtype=np.int64), decimals=_decimals(cells))
-
-
-def _mixed(
-    name: str, cells: list[str], records: list[int], comma: bool
-) -> tuple[Column, tuple[int, str] | None]:
-    """The numbers of a column that holds other text too, if they are the greater part.
-
-    Returns:
-        The column, empty if most cells are other text; and (record, message) of the first cell
-        that is neither a number nor missing.
-    """
-    comma = comma and not any("." in cell for cell in cells)
-    numbers: list[tuple[int, str]] = []
-    others: list[tuple[int, str]] = []
-    for record, cell in zip(records, cells, strict=True):
-        if cell.strip().lower() not in MISSING:
-            (numbers if is_number(cell, comma) else others).append((record, cell))
-    if len(others) > len(numbers):
-        numbers, others = [], []
-    column = _plain(name, [c for _, c in numbers], [r for r, _ in numbers], comma)
-    damage = None
-    if others:
-        record, cell = others[0]
-        more = f", and {len(others) - 1:,} more below" if len(others) > 1 else ""
-        damage = record, f"column {name!r}: {cell[:40]!r} is no number{more}"
-    return column or Column(name, np.empty(0), np.empty(0, dtype=np.int64)), damage
-
-
-def _decimals(cells: list[str]) -> tuple[int, int] | None:
-    """Fewest and most digits after the decimal point; see `count_decimals`."""
-    if _PLAIN.fullmatch("".join(cells)):
-        shown = {len(c) - 1 - c.find(".") if "." in c else 0 for c in cells}
-    else:
-        finite = (c for c in cells if math.isfinite(float(c)))
-        shown = {d for c in finite if (d := count_decimals(c)) is not None}
-    return (min(shown), max(shown)) if shown else None
 
 
 CSV_TABLE = Reader("csv", "CSV, TSV and other delimited text", sniff, read)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from lossaudit.model.table import Damage, Table
 from lossaudit.witnesses.columns import TableBuilder
-from lossaudit.witnesses.lines import line_blocks, utf8_head
+from lossaudit.witnesses.lines import count_byte, line_blocks, utf8_head
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import BLOCK, LogStream
 from lossaudit.witnesses.text.bulk import BlockReader
@@ -23,6 +23,7 @@ from lossaudit.witnesses.text.pattern import read_pattern
 from lossaudit.witnesses.text.tags import TagBook, read_line
 
 _ESCAPE = re.compile(rb"\x1b\[[0-9;?]*+[A-Za-z]")
+_END = re.compile(rb"[\r\n]")
 _PIECE = BLOCK + BLOCK // 8
 _JSON_START = re.compile(rb'\s*+(?:\{\s*+(?:"|\}|\Z)|\[\s*+(?:\{|\Z))')
 
@@ -43,7 +44,8 @@ def _read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
         return
     book = TagBook(stream.name)
     blocks = BlockReader(stream.name, book)
-    redraws, counted = 0, None  # counted: no line end in the first block, so redraws are lines too
+    redraws, redrawn = 0, False
+    counted: bool | None = None  # redraws count as lines where the first block has no line end
     for item in line_blocks(stream):
         if isinstance(item, Damage):
             yield item
@@ -51,35 +53,30 @@ def _read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
         line, block = item
         counted = b"\n" not in block if counted is None else counted
         for piece in _pieces(block):
-            feeds, returns = piece.count(b"\n"), piece.count(b"\r") * counted
             text = _ESCAPE.sub(b"", piece) if b"\x1b" in piece else piece
-            cut = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1
-            if cut:
-                table = blocks.read(text[:cut], line + redraws, count_segments=counted)
+            if piece.endswith((b"\n", b"\r")):
+                table = blocks.read(text, line + redraws, count_segments=counted)
                 if table.records:
                     yield table
-            line, redraws = line + feeds, redraws + returns
-            if cut < len(text):
-                redrawn = text[:cut].endswith(b"\r")
-                yield from _read_tail(text[cut:], redrawn, book, stream.name, line + redraws)
+            else:
+                yield from _read_tail(text, redrawn, book, stream.name, line + redraws)
             yield from book.damage()
+            line += count_byte(piece, 0x0A)
+            redraws += count_byte(piece, 0x0D) * counted
+            redrawn = piece.endswith(b"\r")
 
 
 def _pieces(block: bytes) -> Iterator[bytes]:
-    """Cut a block after line ends or redraws, so that what is made of a piece stays in cache."""
-    start = 0
-    while len(block) - start > _PIECE:
-        end = start + _PIECE
-        cut = max(block.rfind(b"\n", start, end), block.rfind(b"\r", start, end))
-        if cut < 0:
-            cut = min(
-                (at for at in (block.find(b"\n", end), block.find(b"\r", end)) if at >= 0),
-                default=-1,
-            )
-        if cut < 0:
-            break
-        yield block[start : cut + 1]
-        start = cut + 1
+    """Cut a block after line ends or redraws, so that what is made of a piece stays in cache.
+
+    What follows the last end, in the last block of a file, is a piece of its own.
+    """
+    start, last = 0, max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
+    while start < last:
+        found = _END.search(block, start + _PIECE - 1, last)
+        end = found.end() if found else last
+        yield block[start:end]
+        start = end
     if start < len(block):
         yield block[start:]
 

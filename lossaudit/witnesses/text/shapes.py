@@ -10,17 +10,18 @@ other lines are numbers.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lossaudit.model.table import Bools, Ints
-from lossaudit.witnesses.text.numbers import PADDING, Bytes, DigitRuns, NumberRuns
+from lossaudit.witnesses.text.numbers import PADDING, DigitRuns, Numbers
 from lossaudit.witnesses.text.pairs import MEAN, Pair, find_pairs
-from lossaudit.witnesses.text.tags import TagBook
 
-_FOLD = bytes.maketrans(b"123456789\r", b"000000000\n")
-_BEFORE_SIGN = np.isin(np.arange(256), list(b" =:([,'"))
+_FOLD = bytes.maketrans(b"123456789", b"000000000")
+_BEFORE_SIGN = np.isin(np.arange(256), list(b" =:(["))  # after `,` it decides
 _NUMBER = re.compile(rb"[-+]?(\d++)(?:\.(\d++))?+(?:[eE]([-+]?)(\d++))?+")
 _DIGITS = re.compile(rb"\d++")
 _LONGEST_CHECK = 64
@@ -28,45 +29,37 @@ _LONGEST_CHECK = 64
 
 @dataclass(frozen=True, slots=True)
 class FoldedText:
-    """A block cut into segments (at LF and CR), with the shape of each.
+    """Lines with the shape of each.
 
     Attributes:
-        runs: the block's digit runs; its buffer is the block between a newline and padding.
-        shapes: S segments, folded.
-        starts, ends: shape (S,), offsets of the segments in the buffer.
-        first_run: shape (S,), the first digit run at or after each segment's start.
-        line_feeds: shape (S,), how many LF stand before each segment.
+        buffer: the lines, each ended by LF, between another LF and padding.
+        runs: their digit runs.
+        shapes: S lines, folded.
+        starts: shape (S,), the lines' offsets.
+        first_run: shape (S,), the first digit run at or after each line's start.
     """
 
+    buffer: bytes
     runs: DigitRuns
     shapes: list[bytes]
     starts: Ints
-    ends: Ints
     first_run: Ints
-    line_feeds: Ints
-
-    def segment(self, i: int) -> bytes:
-        """The text of a segment without its end."""
-        return self.runs.buffer[self.starts[i] : self.ends[i]]
 
 
-def fold(block: bytes) -> FoldedText:
-    """Cut and fold a block that ends in LF or CR."""
-    buffer = b"\n" + block + b"\n" * (PADDING - 1)
+def fold(lines: Sequence[bytes]) -> FoldedText:
+    """Fold lines without their ends."""
+    buffer = b"\n%b\n" % b"\n".join(lines) + b"\n" * PADDING
     raw = np.frombuffer(buffer, np.uint8)
     folded = np.frombuffer(buffer.translate(_FOLD), np.uint8)
     digit = folded == 0x30
     edges = np.flatnonzero(digit[1:] != digit[:-1]) + 1
-    runs = DigitRuns(buffer, edges[::2], edges[1::2] - edges[::2])
-    ends = np.flatnonzero(folded == 0x0A)[: 1 - PADDING]
-    line_feeds = np.cumsum(raw[ends] == 0x0A) - 1
-    shapes = folded[_kept(buffer, raw, digit)].tobytes().split(b"\n")
-    starts = ends[:-1] + 1
-    first_run = np.searchsorted(runs.starts, starts)
-    return FoldedText(runs, shapes[1 : len(ends)], starts, ends[1:], first_run, line_feeds[:-1])
+    runs = DigitRuns(edges[::2], edges[1::2] - edges[::2])
+    shapes = folded[_kept(buffer, raw, digit)].tobytes().split(b"\n")[1 : len(lines) + 1]
+    starts = np.cumsum([1, *(len(line) + 1 for line in lines)])[:-1]
+    return FoldedText(buffer, runs, shapes, starts, np.searchsorted(runs.starts, starts))
 
 
-def _kept(buffer: bytes, raw: Bytes, digit: Bools) -> Bools:
+def _kept(buffer: bytes, raw: NDArray[np.uint8], digit: Bools) -> Bools:
     """Which bytes of a text its shape keeps."""
     drop = np.zeros(len(raw), np.bool_)
     np.logical_and(digit[1:], digit[:-1], out=drop[1:])
@@ -87,53 +80,86 @@ def _kept(buffer: bytes, raw: Bytes, digit: Bools) -> Bools:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberRuns:
+    """Of which digit runs N numbers consist; -1 where a number lacks that part.
+
+    Attributes:
+        whole: shape (N,), the run before the decimal point; never -1.
+        fraction: shape (N,), the run after it.
+        exponent: shape (N,), the run of the exponent.
+        shrinks: shape (N,), 1 where the exponent has a minus sign, else 0.
+    """
+
+    whole: Ints
+    fraction: Ints
+    exponent: Ints
+    shrinks: Ints
+
+    def locate(self, runs: DigitRuns, first: Ints) -> Numbers:
+        """The numbers of M lines, number by number, N * M in all.
+
+        Args:
+            runs: the digit runs of a text.
+            first: shape (M,), the run from which each line's runs are counted.
+        """
+        whole = (self.whole[:, None] + first).ravel()
+
+        def place(part: Ints) -> tuple[Ints, Ints]:
+            absent = np.repeat(part < 0, len(first))
+            run = np.where(absent, whole, (part[:, None] + first).ravel())
+            return runs.starts[run], np.where(absent, 0, runs.lengths[run])
+
+        parts = (*place(self.whole), *place(self.fraction), *place(self.exponent))
+        return Numbers(*parts, np.repeat(self.shrinks, len(first)))
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """Where the numbers are in every line of one shape.
 
     Attributes:
-        tags: shape (K,), the tags' numbers.
+        tags: the line's tags from left to right, each once.
         numbers: K numbers as digit runs, counted from the line's first.
-        words: tags whose value is a word of the shape: nan or an infinity.
-        checks: digit runs inside names: (run, the digits and the byte before them).
+        tag_of: shape (K,), which tag each number has.
+        words: (which tag, its value) where that is a word: nan or an infinity.
+        checks: digit runs inside names: (run, its digits and the byte before them).
     """
 
-    tags: Ints
+    tags: tuple[bytes, ...]
     numbers: NumberRuns
+    tag_of: Ints
     words: tuple[tuple[int, float], ...]
     checks: tuple[tuple[int, bytes], ...]
 
 
-def learn_shape(line: bytes, book: TagBook, number: int) -> Shape | None:
-    """The shape of a line, or None if only the general path can read such lines.
-
-    Args:
-        line: one line of that shape without its end.
-        book: numbers the tags.
-        number: the line's number in the file.
-    """
+def learn_shape(line: bytes) -> Shape | None:
+    """The shape of a line without its end, or None if only the general path can read its like."""
     ordinals = {m.start(): i for i, m in enumerate(_DIGITS.finditer(line))}
     parts: list[tuple[int, int, int, int]] = []
-    tags: list[int] = []
+    tag_of: list[int] = []
     words: list[tuple[int, float]] = []
     checks: list[tuple[int, bytes]] = []
+    tags: dict[str, bytes] = {}
     for pair in find_pairs(line):
         checks += _checks(line, pair, ordinals)
-        tag = book.number(pair.tag, number)
-        if tag < 0 or tag in tags or any(tag == t for t, _ in words):
+        name = pair.tag.decode(errors="replace")
+        if name in tags:
             continue
+        tags[name] = pair.tag
         match = _NUMBER.fullmatch(line, pair.start, pair.end)
         if match:
-            tags.append(tag)
+            tag_of.append(len(tags) - 1)
             whole, fraction, exponent = (ordinals.get(match.start(g), -1) for g in (1, 2, 4))
             parts.append((whole, fraction, exponent, match[3] == b"-"))
         elif line[pair.end - 1 : pair.end].isalpha():
-            words.append((tag, float(line[pair.start : pair.end])))
+            words.append((len(tags) - 1, float(line[pair.start : pair.end])))
         else:
             return None
     if any(len(before) > _LONGEST_CHECK for _, before in checks):
         return None
-    columns = np.array(parts, dtype=np.int64).reshape(-1, 4).T
-    return Shape(np.array(tags, np.int64), NumberRuns(*columns), tuple(words), tuple(set(checks)))
+    numbers = NumberRuns(*np.array(parts, dtype=np.int64).reshape(-1, 4).T)
+    which = np.array(tag_of, np.int64)
+    return Shape(tuple(tags.values()), numbers, which, tuple(words), tuple(set(checks)))
 
 
 def _checks(line: bytes, pair: Pair, ordinals: dict[int, int]) -> list[tuple[int, bytes]]:

@@ -7,26 +7,19 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from lossaudit.errors import UsageError
 from lossaudit.model.table import Damage, Table, concatenate
-from lossaudit.witnesses.columns import TableBuilder, count_decimals
 from lossaudit.witnesses.lines import LONGEST_LINE
+from lossaudit.witnesses.logs import text_lines
 from lossaudit.witnesses.logs.text_lines import TEXT
 from lossaudit.witnesses.reader import ReadOptions
 from lossaudit.witnesses.stream import LogStream
-from lossaudit.witnesses.text import bulk
-from lossaudit.witnesses.text.numbers import DigitRuns, NumberRuns, parse_runs
 from lossaudit.witnesses.text.pairs import find_pairs
-from lossaudit.witnesses.text.shapes import fold
-from lossaudit.witnesses.text.tags import TagBook, read_line
 
 ROOT = Path(__file__).parents[3]
 CASES = sorted((ROOT / "fixtures/logs/text_lines").glob("*/log.txt"))
@@ -69,28 +62,6 @@ def numbers_of(table: Table | None) -> Numbers:
 
 def values(table: Table, tag: str) -> list[float]:
     return table.columns[tag].values.tolist()
-
-
-def general(content: bytes) -> tuple[Numbers, dict[str, tuple[int, int] | None]]:
-    """What the general path alone reads: the oracle."""
-    book, builder = TagBook("run.log"), TableBuilder()
-    for number, line in enumerate(content.split(b"\n"), 1):
-        for text in line.split(b"\r"):
-            found = read_line(text, book, number)
-            if found:
-                builder.begin(number)
-            for tag, value, decimals in found:
-                builder.add(book.names[tag], value, decimals)
-    table = builder.build("run.log")
-    return numbers_of(table), {tag: c.decimals for tag, c in table.columns.items()}
-
-
-def assert_paths_agree(content: bytes) -> None:
-    book = TagBook("run.log")
-    bulk_table = bulk.BlockReader("run.log", book).read(content + b"\n", 1)
-    expected, decimals = general(content + b"\n")
-    assert numbers_of(bulk_table) == expected
-    assert {tag: c.decimals for tag, c in bulk_table.columns.items()} == decimals
 
 
 def real_log(path: str) -> bytes:
@@ -138,11 +109,6 @@ def test_fastspeech_has_5000_records_with_exactly_its_columns() -> None:
     assert values(table, "Mel PostNet Loss")[-1] == 0.5909
 
 
-@pytest.mark.parametrize("path", [YOLOX, FASTSPEECH, "gailppo/log.txt"])
-def test_both_paths_agree_on_real_logs(path: str) -> None:
-    assert_paths_agree(real_log(path).rstrip(b"\n"))
-
-
 # Writers ------------------------------------------------------------------------------------------
 
 
@@ -151,11 +117,6 @@ def test_fixture_holds_exactly_the_numbers_that_were_logged(path: Path) -> None:
     truth = json.loads((path.parent / "truth.json").read_text())
     table = read_whole(path.read_bytes())
     assert {t: [text for _, text in n] for t, n in numbers_of(table).items()} == truth
-
-
-@pytest.mark.parametrize("path", CASES, ids=lambda p: p.parent.name)
-def test_both_paths_agree_on_fixtures(path: Path) -> None:
-    assert_paths_agree(path.read_bytes())
 
 
 def test_fixtures_are_found() -> None:
@@ -301,6 +262,14 @@ def test_closed_redraw_is_complete(end: bytes) -> None:
     assert not damage
 
 
+def test_closed_redraw_is_complete_after_any_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_lines, "_PIECE", 5)
+    table, damage = read(b"x [a=1]\r" * 9 + b"x [a=2]")
+    assert table is not None
+    assert values(table, "a") == [*[1.0] * 9, 2.0]
+    assert not damage
+
+
 def test_closed_line_that_is_no_redraw_is_not_complete() -> None:
     table, damage = read(b"x [a=1]\nx [a=2]")
     assert table is not None
@@ -352,111 +321,6 @@ def test_hostile_repeats_are_read_in_linear_time(piece: bytes) -> None:
     begin = time.process_time()
     read(content)
     assert time.process_time() - begin < 5
-
-
-# Both paths ---------------------------------------------------------------------------------------
-
-PIECES = st.sampled_from(
-    [
-        *(b"loss", b"Mel Loss", b"l1", b"l2_d0.x", b"Step ", b"Epoch [", b"tensor(", b"a.py:"),
-        *(b": ", b":", b"=", b" = ", b", ", b"  ", b" ", b"   ", b" - ", b"|", b"[", b"]", b"("),
-        *(b")", b"{'", b"': ", b"'", b'"', b"\t", b"\r", b"\0", b"-", b".", b"\xff", b"##", b"#"),
-        *(b"0", b"7", b"12", b"0.5", b"-0.25", b"-3", b"+1.", b".5", b"1e-05", b"-1.5E+20"),
-        *(b"nan", b"-inf", b"123456789.12345678901", b"0.000000001234", b"1e400"),
-        *(b"1e-9999999999", b"%", b"%|", b"s", b"Mb", b"it/s", b" day", b"/40", b"1:54:27"),
-        *("█".encode(), "██▏".encode(), b"\xe2\x96", b"\xe2", b"2021-09-03 19:05:28,330"),
-    ]
-)
-TEMPLATES = st.lists(PIECES, max_size=14).map(b"".join)
-
-
-def redraws(template: bytes, seed: int, count: int) -> Iterator[bytes]:
-    """Lines of about one shape: other digits, longer runs of spaces, signs."""
-    random = np.random.default_rng(seed)
-    for _ in range(count):
-        line = re.sub(rb"\d+", lambda m: b"%d" % random.integers(10 ** len(m[0][:17])), template)
-        if random.integers(4) == 0:
-            line = line.replace(b"   ", b" " * int(random.integers(3, 9)))
-        if random.integers(4) == 0:
-            line = re.sub(rb"(?<=[ =:(\[,'])-?(?=\d)", b"-", line)
-        yield line
-
-
-@given(st.lists(TEMPLATES, max_size=4), st.integers(0, 1000))
-@example([b"l1: 5, -3 a7b(-2): 0.5"], 1)
-@example([b"a   b   2: 1.5e-05 (3)"], 2)
-@example([b", a.py:7"], 3)
-@settings(max_examples=300, deadline=None)
-def test_both_paths_agree_on_lines_of_common_shapes(templates: list[bytes], seed: int) -> None:
-    lines = [line for t in templates for line in redraws(t, seed, 3 * bulk.COMMON)]
-    assert_paths_agree(b"\n".join(lines))
-
-
-def test_common_shapes_go_through_the_bulk_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise AssertionError("the general path was used")
-
-    monkeypatch.setattr(bulk, "read_line", refuse)
-    assert values(read_whole(b"l1: 0.5 (3)\n" * 50), "l1 (mean)") == [3.0] * 50
-
-
-def test_digits_inside_names_are_told_apart_in_bulk() -> None:
-    content = b"".join(b"l%d: %d, x: 1\n" % (k % 3, k) for k in range(60))
-    assert_paths_agree(content)
-    assert set(read_whole(content).columns) == {"l0", "l1", "l2", "x"}
-    assert_paths_agree(b"l1: 1\n" + b"l12: 2\n" * 20)
-
-
-def test_words_twice_in_a_line_count_once_in_bulk() -> None:
-    assert_paths_agree(b"a: nan, a: inf, b: 1, b: nan\n" * 20)
-
-
-def test_bars_of_any_length_share_few_shapes() -> None:
-    bars = (f"a: {k}%|{'█' * k}{'▏' * (k % 2)}{' ' * (9 - k)}| x" for k in range(10))
-    hashes = (f"a: {k}%|{'#' * k}{' ' * (9 - k)}| x" for k in range(10))
-    assert len({*fold("\n".join([*bars, *hashes, ""]).encode()).shapes}) <= 7
-
-
-@given(st.binary(max_size=400), st.binary(max_size=30))
-@settings(max_examples=300, deadline=None)
-def test_arbitrary_bytes_never_raise(content: bytes, repeated: bytes) -> None:
-    read(content + (repeated + b"1") * 20)
-    TEXT.sniff(content, "x")
-    assert_paths_agree(b"\n".join([content, *[repeated] * 10]))
-
-
-NUMBER_TEXT = st.from_regex(r"\A-?[0-9]{1,12}(\.[0-9]{1,20})?(e[-+]?[0-9]{1,4})?\Z")
-
-
-@given(st.lists(NUMBER_TEXT, min_size=1, max_size=20))
-@example(
-    [
-        "-0",
-        "0.1",
-        "99999999.9999999",
-        "91558756.44234785",
-        "1e22",
-        "1e23",
-        "123456789012",
-        "5e-324",
-        "1.5e3",
-    ]
-)
-@settings(max_examples=300, deadline=None)
-def test_parse_runs_equals_float_bit_for_bit(texts: list[str]) -> None:
-    runs = fold("".join(f"{t}\n" for t in texts).encode()).runs
-    parts, at = [], 0
-    for text in texts:
-        fraction, exponent = "." in text, "e" in text
-        parts.append(
-            (at, at + 1 if fraction else -1, at + 1 + fraction if exponent else -1, "e-" in text)
-        )
-        at += 1 + fraction + exponent
-    columns = np.array(parts, np.int64).T
-    assert isinstance(runs, DigitRuns)
-    got, decimals = parse_runs(runs, NumberRuns(*columns))
-    assert [repr(v) for v in got.tolist()] == [repr(float(t)) for t in texts]
-    assert decimals.tolist() == [count_decimals(t) for t in texts]
 
 
 # Decimals -----------------------------------------------------------------------------------------
