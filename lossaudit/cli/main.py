@@ -58,6 +58,13 @@ def check(
     map_: options.Map = None,
     aggregate: options.Aggregate = None,
     dtype: options.Dtype = None,
+    accumulation_steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Of the run: a total that is N times off is named."),
+    ] = None,
+    ranks: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Of the run, in the same way.")
+    ] = None,
     reader: options.ReaderName = None,
     columns: options.Columns = None,
     pattern: options.Pattern = None,
@@ -90,7 +97,16 @@ def check(
 
         command.run(
             logs,
-            command.Declaration(spec, formula, rival or [], map_ or [], aggregate or [], dtype),
+            command.Declaration(
+                spec,
+                formula,
+                rival or [],
+                map_ or [],
+                aggregate or [],
+                dtype,
+                accumulation_steps,
+                ranks,
+            ),
             command.Layout(reader, columns, pattern, not no_progress and not quiet),
             command.Output(format_, output, report or [], quiet),
             command.Policy(select or [], ignore or [], fail_on, allow_inconclusive),

@@ -90,7 +90,7 @@ def complexity(number: Fraction) -> tuple[int, int, float]:
         return 0, 0, 0.0
     digits = digits_of(float(size))
     if digits > PLAIN_DIGITS:
-        digits = len(str(size.numerator)) + len(str(size.denominator))
+        digits = len(str(size.numerator)) + len(str(size.denominator)) - 1
     leading = float(f"{float(size):.0e}".split("e")[0])
     return digits, int(leading not in (1, 2, 5)), abs(math.log(float(size)))
 

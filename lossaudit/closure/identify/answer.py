@@ -11,7 +11,6 @@ import numpy as np
 from lossaudit.closure.identify.certify import Bounds, least_squares, narrowed, outer_bounds
 from lossaudit.closure.identify.sample import Sample
 from lossaudit.closure.program import WeightRows
-from lossaudit.model.table import Floats
 from lossaudit.numerics.plain_numbers import plain_text, read_interval
 from lossaudit.spec.tree import Expr, Name, Negation, Number, Product, Quotient, Sum, number, render
 
@@ -61,12 +60,12 @@ def plain_weights(
     """
     rows = sample.inequalities(terms)
     ones = np.ones(len(terms))
-    if fits(rows, ones):
+    if rows.are_satisfied_by(ones):
         return (Fraction(1),) * len(terms)
     if bounds is None or not bounds.excludes_zero().all():
         return _rounded(rows)
     simplest = [_simplest(bounds, i) for i in range(len(terms))]
-    if fits(rows, np.array(list(map(float, simplest)))):
+    if rows.are_satisfied_by(np.array(list(map(float, simplest)))):
         return tuple(simplest)
     return _one_by_one(rows, bounds) or _rounded(rows)
 
@@ -76,7 +75,7 @@ def _rounded(rows: WeightRows) -> tuple[Fraction, ...] | None:
     guess = least_squares(rows).tolist()
     for digits in range(1, MOST_DIGITS + 1):
         weights = [float(f"{w:.{digits - 1}e}") for w in guess]
-        if all(weights) and fits(rows, np.array(weights)):
+        if all(weights) and rows.are_satisfied_by(np.array(weights)):
             return tuple(Fraction(repr(w)) for w in weights)
     return None
 
@@ -97,7 +96,7 @@ def _one_by_one(rows: WeightRows, bounds: Bounds) -> tuple[Fraction, ...] | None
             return None
         bounds = left
     weights = tuple(fixed[i] for i in range(size))
-    return weights if fits(rows, np.array(list(map(float, weights)))) else None
+    return weights if rows.are_satisfied_by(np.array(list(map(float, weights)))) else None
 
 
 def _remaining(rows: WeightRows, fixed: dict[int, Fraction], free: Sequence[int]) -> WeightRows:
@@ -119,9 +118,3 @@ def _simplest(bounds: Bounds, i: int) -> Fraction:
 
 def _width(bounds: Bounds, i: int) -> float:
     return float((bounds.high[i] - bounds.low[i]) / bounds.sizes[i])
-
-
-def fits(rows: WeightRows, weights: Floats) -> bool:
-    """Whether no row refutes these weights."""
-    residual = rows.total - rows.terms @ weights
-    return bool(np.all(np.abs(residual) <= rows.slack + rows.spread @ np.abs(weights)))

@@ -9,13 +9,13 @@ from fractions import Fraction
 import numpy as np
 
 from lossaudit.closure.binding import bind
-from lossaudit.closure.identify.answer import Weighted, fits, plain_weights
+from lossaudit.closure.identify.answer import Weighted, plain_weights
 from lossaudit.closure.identify.certify import some_weights_fit
 from lossaudit.closure.identify.columns import Columns, Question, columns_beside, family_of
-from lossaudit.closure.identify.evidence import ENOUGH_BITS, Standing, weigh_evidence
+from lossaudit.closure.identify.evidence import ENOUGH_BITS, Standing, is_crowded, weigh_evidence
 from lossaudit.closure.identify.runners import listed, runners_up
 from lossaudit.closure.identify.sample import Sample, take_sample
-from lossaudit.closure.identify.search import Pool, alternatives, fewest_terms, sort_out
+from lossaudit.closure.identify.search import Pool, alternatives, few_terms, fewest_terms, sort_out
 from lossaudit.closure.keys import Keys
 from lossaudit.closure.trial import Trial
 from lossaudit.model.identification import FoundWeight, RunnerUp
@@ -142,14 +142,19 @@ def _terms(sample: Sample, pool: Pool, total: str) -> tuple[int, ...] | None:
     tags = [sample.tags[p] for p in pool.terms]
     for family in family_of(total, tags):
         chosen = tuple(pool.terms[i] for i in family)
-        if len(chosen) > 1 and fits(sample.inequalities(chosen), np.ones(len(chosen))):
+        rows = sample.inequalities(chosen)
+        if len(chosen) > 1 and rows.are_satisfied_by(np.ones(len(chosen))):
             return chosen
+    if is_crowded(sample, pool.terms):
+        return few_terms(sample, pool.terms)
     return (fewest_terms(sample, pool.terms) or None) if pool.terms else None
 
 
 def _why_nothing(sample: Sample, pool: Pool) -> str:
     if not sample.total.any():
         return "it is 0 on every row"
+    if is_crowded(sample, pool.terms):
+        return f"{len(sample)} rows tell no formula of {len(pool.terms)} columns"
     if pool.terms and some_weights_fit(sample, pool.terms, 1):
         return (
             "its columns give it only with a constant added: something that is no column is in it"
@@ -167,7 +172,7 @@ def _judged(
     standing = weigh_evidence(sample, terms, pool.terms, totals)
     weights = plain_weights(sample, terms, standing.bounds)
     others = []
-    if standing.replaceable or standing.bounds is None or not standing.readings:
+    if standing.is_doubtful and not standing.crowded:
         others = [o for o in alternatives(sample, pool.terms, terms) if o != terms]
     tags = [sample.tags[t] for t in terms]
     formula = Weighted(dict(zip(tags, weights, strict=True))) if weights else None
@@ -205,6 +210,8 @@ def _doubt(
     names = [sample.tags[t] for t in terms]
     if formula is None:
         return f"some weights of {listed(names)} fit, but no plain ones were found"
+    if standing.crowded:
+        return f"{len(sample)} rows cannot tell {len(pool.terms)} columns apart: others fit as well"
     if others:
         without = listed([sample.tags[t] for t in terms if t not in others[0]])
         return f"a formula without {without} fits every row as well"

@@ -57,6 +57,7 @@ class Standing:
         replaceable: terms that other columns, together, may replace.
         trend: terms that a trend over the rows may replace.
         bits: against a fit by chance.
+        crowded: whether there are as many columns as rows, so that nobody looked further.
     """
 
     bounds: Bounds | None
@@ -65,6 +66,12 @@ class Standing:
     replaceable: tuple[int, ...] = ()
     trend: tuple[int, ...] = ()
     bits: float = 0.0
+    crowded: bool = False
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether other sets of columns may fit."""
+        return bool(self.replaceable) or not self.readings
 
     @property
     def unsettled(self) -> tuple[int, ...]:
@@ -83,10 +90,12 @@ def weigh_evidence(
         pool: all columns that may be terms.
         totals: how many columns were tried as the total.
     """
-    bounds = settling_bounds(sample, terms)
+    bounds, crowded = settling_bounds(sample, terms), is_crowded(sample, pool)
     if bounds is None or not bounds.excludes_zero().all():
-        return Standing(bounds)
+        return Standing(bounds, crowded=crowded)
     readings = read_all(bounds)
+    if crowded:
+        return Standing(bounds, readings, crowded=True)
     others = [p for p in pool if p not in terms]
     apart = _told_apart(sample, terms, others)
     settled = all(r.settled for r in readings)
@@ -103,6 +112,11 @@ def weigh_evidence(
         _like_a_trend(sample, terms) if settled else (),
         _bits(sample, terms, readings) - math.log2(math.comb(len(pool), len(terms)) * totals),
     )
+
+
+def is_crowded(sample: Sample, pool: Sequence[int]) -> bool:
+    """Whether there are as many columns as rows, so that any total is some sum of them."""
+    return len(pool) >= len(sample)
 
 
 def read_all(bounds: Bounds) -> tuple[Reading, ...]:

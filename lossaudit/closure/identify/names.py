@@ -14,10 +14,10 @@ PLAIN_WORDS = TOTAL_WORDS | {"train", "training", "step", "overall", "sum", "bat
 
 _NO_TERMS = """
     lr learning rate step steps iter iters iteration iterations it epoch epochs batch batches
-    time timestamp eta seconds secs sec elapsed duration hours minutes ms wall date day
+    time timestamp eta seconds secs sec elapsed hours minutes ms wall date day
     memory mem gpu cpu ram vram util
-    norm gnorm clip clipped throughput samples sample tokens images imgs fps speed tps tgs ips mfu
-    flops acc accuracy precision recall auc map psnr ssim fid miou dice perplexity ppl bleu
+    grad gnorm clip clipped throughput samples sample tokens images imgs fps speed tps tgs ips mfu
+    flops acc accuracy precision recall auc map psnr ssim fid miou perplexity ppl bleu
     reward rewards return returns episode episodes timesteps updates fps count num seen
     momentum beta1 beta2 wd decay size rank seed scale scaler temperature temp
 """

@@ -14,6 +14,7 @@ from lossaudit.model.identification import RunnerUp
 from lossaudit.spec.tree import render_name
 
 MOST_NAMED = 3
+MOST_TRIED = 20
 
 
 def runners_up(
@@ -36,7 +37,7 @@ def runners_up(
     """
     found = _other_sets(total, sample, others)
     if formula is not None:
-        found += _other_weights(total, formula, standing)
+        found += _other_weights(total, sample, formula, standing)
         found += _other_columns(total, sample, formula, standing)
         found += _other_tags(total, sample, pool, formula)
     return tuple(found)
@@ -52,13 +53,20 @@ def _other_sets(total: str, sample: Sample, others: Sequence[tuple[int, ...]]) -
     return found
 
 
-def _other_weights(total: str, formula: Weighted, standing: Standing) -> list[RunnerUp]:
+def _other_weights(
+    total: str, sample: Sample, formula: Weighted, standing: Standing
+) -> list[RunnerUp]:
+    """The formula with another plain number for one weight, where that fits every row."""
     found, tags = list[RunnerUp](), list(formula.weights)
-    for i in standing.unsettled[:MOST_NAMED]:
-        for other in standing.readings[i].others[:1]:
-            text = Weighted({**formula.weights, tags[i]: other}).text
-            found.append(RunnerUp(_equation(total, text), "its weight lies in the interval too"))
-    return found
+    rows = sample.inequalities([sample.tags.index(t) for t in tags])
+    for i in standing.unsettled:
+        for other in standing.readings[i].others[:MOST_TRIED]:
+            changed = Weighted({**formula.weights, tags[i]: other})
+            weights = np.array([float(w) for w in changed.weights.values()])
+            if rows.are_satisfied_by(weights):
+                found.append(RunnerUp(_equation(total, changed.text), "fits every row as well"))
+                break
+    return found[:MOST_NAMED]
 
 
 def _other_columns(

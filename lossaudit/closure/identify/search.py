@@ -14,6 +14,7 @@ from lossaudit.closure.identify.certify import least_squares, some_weights_fit
 from lossaudit.closure.identify.sample import Sample
 
 MOST_ALTERNATIVES = 4
+MOST_PURSUED = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,26 @@ def fewest_terms(sample: Sample, pool: Sequence[int]) -> tuple[int, ...] | None:
         if some_weights_fit(sample, rest):
             kept = rest
     return tuple(sorted(kept))
+
+
+def few_terms(sample: Sample, pool: Sequence[int]) -> tuple[int, ...] | None:
+    """A few of more columns than rows that fit all rows; None where none were found.
+
+    Columns are taken one after the other: that which explains most of what is left (orthogonal
+    matching pursuit). What it finds fits; what it does not find may be there.
+    """
+    columns = sample.values[:, list(pool)]
+    columns = columns - columns.mean(axis=0)  # what all have in common tells none from another
+    size = np.maximum(np.sqrt((columns**2).sum(axis=0)), np.finfo(np.float64).tiny)
+    total = sample.total - sample.total.mean()
+    taken, left = list[int](), total
+    for _ in range(min(MOST_PURSUED, len(sample) // 2)):
+        taken.append(int(np.argmax(np.abs(columns.T @ left) / size)))
+        weights, *_ = np.linalg.lstsq(columns[:, taken], total, rcond=None)
+        left = total - columns[:, taken] @ weights
+        if some_weights_fit(sample, [pool[i] for i in taken]):
+            return fewest_terms(sample, [pool[i] for i in taken])
+    return None
 
 
 def _enough(sample: Sample, ranked: Sequence[int]) -> int:
