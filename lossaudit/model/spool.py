@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lossaudit.errors import InputError
 
-BUDGET = 96 << 20
+BUDGET = 80 << 20
 """Bytes kept in memory; a log beyond that goes to the temporary folder and is read back in turn."""
 
 _MOST_COUNTED = 1 << 20
