@@ -64,7 +64,16 @@ def test_presets_page_is_the_presets(golden: Golden) -> None:
 
 def test_command_page_is_the_help_texts(golden: Golden) -> None:
     parts = ["# Commands\n\nGenerated from `lossaudit --help`.\n"]
-    for args in ([], ["check"], ["balance"], ["presets"], ["readers"], ["checks"], ["explain"]):
+    for args in (
+        [],
+        ["check"],
+        ["balance"],
+        ["identify"],
+        ["presets"],
+        ["readers"],
+        ["checks"],
+        ["explain"],
+    ):
         text = "\n".join(line.rstrip() for line in output_of(*args, "--help").splitlines()).strip()
         parts.append(f"\n## lossaudit {' '.join(args)}".rstrip() + f"\n\n```text\n{text}\n```\n")
     golden(ROOT / "docs" / "cli.md", "".join(parts))

@@ -13,8 +13,8 @@ Every total is 0.125 times the formula: it was divided by the number of micro-ba
 summed, and again when it was logged.
 
 **How to fix**
-Find the division. If it belongs to ranks or accumulation, say so in the spec: `training:
-{accumulation_steps: 8}` names it.
+Find the division. If it belongs to ranks or accumulation, say so: `training:
+{accumulation_steps: 8}` in the spec or `--accumulation-steps 8` names it.
 
 **When it cannot decide**
 A factor of 2 is named `double-counted-term`. Where the digits allow many factors, the simplest one

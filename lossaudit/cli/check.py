@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import typer
 
@@ -29,6 +29,8 @@ class Declaration:
     maps: list[str]
     aggregates: list[str]
     dtype: str | None
+    accumulation_steps: int | None = None
+    ranks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +138,9 @@ def declared_spec(declaration: Declaration) -> Spec:
     else:
         assert declaration.spec is not None
         spec = with_rivals(load_spec(declaration.spec), declaration.rivals)
-    return override(spec, declaration.maps, declaration.aggregates, declaration.dtype)
+    spec = override(spec, declaration.maps, declaration.aggregates, declaration.dtype)
+    return replace(
+        spec,
+        accumulation_steps=declaration.accumulation_steps or spec.accumulation_steps,
+        ranks=declaration.ranks or spec.ranks,
+    )

@@ -58,6 +58,13 @@ def check(
     map_: options.Map = None,
     aggregate: options.Aggregate = None,
     dtype: options.Dtype = None,
+    accumulation_steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Of the run: a total that is N times off is named."),
+    ] = None,
+    ranks: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Of the run, in the same way.")
+    ] = None,
     reader: options.ReaderName = None,
     columns: options.Columns = None,
     pattern: options.Pattern = None,
@@ -90,7 +97,16 @@ def check(
 
         command.run(
             logs,
-            command.Declaration(spec, formula, rival or [], map_ or [], aggregate or [], dtype),
+            command.Declaration(
+                spec,
+                formula,
+                rival or [],
+                map_ or [],
+                aggregate or [],
+                dtype,
+                accumulation_steps,
+                ranks,
+            ),
             command.Layout(reader, columns, pattern, not no_progress and not quiet),
             command.Output(format_, output, report or [], quiet),
             command.Policy(select or [], ignore or [], fail_on, allow_inconclusive),
@@ -152,6 +168,58 @@ def balance(
             Output(format_, output, report or [], quiet),
             Policy([], [], fail_on, allow_inconclusive),
             what_if or [],
+        )
+
+
+@app.command()
+def identify(
+    logs: options.Logs,
+    total: Annotated[
+        str | None,
+        typer.Option(metavar="TAG", help="The total; without it the tags' names decide."),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TAG", help="A column, or a glob, that is no term. Repeatable."),
+    ] = None,
+    aggregate: options.Aggregate = None,
+    dtype: options.Dtype = None,
+    write_spec: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the formula that was found as a spec file."),
+    ] = None,
+    reader: options.ReaderName = None,
+    columns: options.Columns = None,
+    pattern: options.Pattern = None,
+    format_: options.Format = "full",
+    output: options.OutputFile = None,
+    report: options.Reports = None,
+    fail_on: options.FailOn = "error",
+    allow_inconclusive: options.AllowInconclusive = False,
+    quiet: options.Quiet = False,
+    no_progress: options.NoProgress = False,
+) -> None:
+    """Which formula does this log follow? No spec is needed.
+
+    The simplest weighted sum of logged columns that no row refutes. PASS: it is established, no
+    other fits. INCONCLUSIVE: several fit, or none does, and why.
+
+    Examples:
+
+      lossaudit identify runs/1/log.jsonl
+
+      lossaudit identify log.csv --total loss --without "val_*" --write-spec my-loss.yaml
+    """
+    with guarded():
+        from lossaudit.cli import identify as command
+        from lossaudit.cli.check import Layout, Output, Policy
+
+        command.run(
+            logs,
+            command.Asked(total, without or [], aggregate or [], dtype, write_spec),
+            Layout(reader, columns, pattern, not no_progress and not quiet),
+            Output(format_, output, report or [], quiet),
+            Policy([], [], fail_on, allow_inconclusive),
         )
 
 

@@ -77,7 +77,7 @@ class Binding:
 def bind(spec: Spec, log: Log) -> Binding:
     """Find the columns that a spec speaks of; nothing is raised where they are not there."""
     present = {tag for tag, column in log.columns.items() if column.count}
-    total = next((t for t in spec.total if t in present), None)
+    total = _first(spec.total, present)
     parameters: dict[str, Expr] = {n: number(v) for n, v in spec.parameters.items()}
 
     def settled(expr: Expr) -> Expr:
@@ -139,7 +139,19 @@ def _likely_dtype(
 
 
 def _first(candidates: tuple[str, ...], present: set[str]) -> str | None:
-    return next((t for t in candidates if t in present), None)
+    """The first candidate that is a tag; else the first that is one in another Unicode form.
+
+    Canonically equivalent names (NFC, NFD) look alike and are one name to their writer. Names that
+    are merely compatible (NFKC) or differ in case are another matter: see `lookalikes`.
+    """
+    exact = next((t for t in candidates if t in present), None)
+    if exact is not None or all(t.isascii() for t in candidates):
+        return exact
+    for wanted in (unicodedata.normalize("NFC", t) for t in candidates):
+        same = [t for t in present if not t.isascii() and unicodedata.normalize("NFC", t) == wanted]
+        if len(same) == 1:
+            return same[0]
+    return None
 
 
 def _members(family: Family, present: set[str], totals: tuple[str, ...]) -> tuple[str, ...]:

@@ -125,7 +125,7 @@ def _fold(trial: Trial) -> Outcome:
 
 def _explanations(spec: Spec, trial: Trial, outcome: Outcome) -> tuple[Explanation, ...]:
     """What a log does that refutes its formula; others have nothing to explain."""
-    if not outcome.declared.refuted or outcome.declared.nonfinite:
+    if not outcome.declared.refuted_finite:
         return ()
     from lossaudit.closure.diagnosis.diagnose import diagnose
 
@@ -139,6 +139,7 @@ def _no_step(keys: Keys) -> str:
     return f"the log counts {counted}, which is no step of the whole run (a spec may name log.step)"
 
 
+_LONGEST_SHOWN = 100
 _READING = "--map total=TAG names another tag, --pattern how to read a line"
 
 
@@ -173,7 +174,9 @@ def _obstacle(spec: Spec, log: Log, binding: Binding) -> str:
 
 
 def _listed(tags: Sequence[str]) -> str:
-    return ", ".join(f"`{t}`" for t in tags)
+    """Tags for a message; a log may hold some of a megabyte."""
+    shown = (t if len(t) <= _LONGEST_SHOWN else t[:_LONGEST_SHOWN] + "…" for t in tags)
+    return ", ".join(f"`{t}`" for t in shown)
 
 
 def _similar(tags: Sequence[str]) -> str:

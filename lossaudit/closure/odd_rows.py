@@ -57,10 +57,14 @@ NO_ROWS = OddRows()
 
 
 def nonfinite_rows(rows: Rows, block: Block, declared: Expr) -> OddRows:
-    """The rows of a block whose total or some term is there and not finite."""
+    """The rows of a block whose total or some term is there and not finite.
+
+    A mean over a window that is not full yet is not there, and a row with one cannot be decided.
+    """
     odd = {TOTAL: ~np.isfinite(block.total)}
     for name in ordered_names(declared):
-        odd[name] = block.present[name] & ~np.isfinite(block.columns[name].value)
+        there = block.present[name] & block.decidable
+        odd[name] = there & ~np.isfinite(block.columns[name].value)
     return _collect(rows, odd)
 
 

@@ -54,6 +54,16 @@ class Rows:
     def __len__(self) -> int:
         return len(self.step)
 
+    @property
+    def redrawn(self) -> Bools:
+        """Which rows repeat the row before in step and all values, as a bar that is closed does."""
+        if not len(self):
+            return np.zeros(0, bool)
+        same = self.step[1:] == self.step[:-1]
+        for values in self.values.values():
+            same = same & ((values[1:] == values[:-1]) | np.isnan(values[1:] + values[:-1]))
+        return np.concatenate([[False], same])
+
     def part(self, chosen: Bools | slice) -> Rows:
         """Some of the rows; counts are not divided."""
         return replace(

@@ -52,4 +52,6 @@ class Trial:
         """Every block of rows, with its intervals, in file order."""
         preparation = Preparation(self.binding, self.keys, self.dtype, self.gap)
         for rows in self.join.rows():
+            if self.binding.aggregates["total"].kind == "trailing":
+                rows = rows.part(~rows.redrawn)  # a mean takes in no step twice
             yield rows, preparation.prepare(rows)

@@ -58,6 +58,8 @@ def weigh(form: Polynomial, block: Block, chosen: Bools) -> tuple[WeightRows, Bo
 class Moments:
     """Count, means, products of deviations and ranges of several columns; they merge.
 
+    Products of numbers near 1e300 are infinite, and such columns then correlate with none.
+
     Attributes:
         low, high: shape (n,), the least and largest value of each column.
 
@@ -71,6 +73,7 @@ class Moments:
     low: Floats | None = None
     high: Floats | None = None
 
+    @np.errstate(over="ignore", invalid="ignore")
     def update(self, values: Floats) -> None:
         """Take in rows, shape (N, n)."""
         if len(values):
@@ -80,6 +83,7 @@ class Moments:
                 len(values), mean, centred @ centred.T, values.min(axis=0), values.max(axis=0)
             )
 
+    @np.errstate(over="ignore", invalid="ignore")
     def merge(self, later: Moments) -> None:
         """Take in the rows of another."""
         if later.mean is not None and later.products is not None:

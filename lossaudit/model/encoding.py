@@ -8,6 +8,7 @@ from typing import Any
 
 from lossaudit.model.balance import Balance, Course, Share
 from lossaudit.model.finding import Finding, Location
+from lossaudit.model.identification import Identification
 from lossaudit.model.result import SCHEMA, Result, Violation, Witness
 
 
@@ -77,7 +78,14 @@ def encode_witness(witness: Witness) -> dict[str, Any]:
             for r in witness.rivals
         ],
         "replays": [],
-    } | ({} if witness.balance is None else {"balance": encode_balance(witness)})
+        **({} if witness.balance is None else {"balance": encode_balance(witness)}),
+        **_identification(witness.identification),
+    }
+
+
+def _identification(found: Identification | None) -> dict[str, Any]:
+    """The key of a witness that `lossaudit identify` was asked about; else nothing."""
+    return {} if found is None else {"identification": encode_value(asdict(found))}
 
 
 def encode_finding(finding: Finding) -> dict[str, Any]:

@@ -91,7 +91,13 @@ class Log:
         if not self._stretches:
             self.source, self.unit = table.source, table.unit
             self.has_steps = table.steps is not None
-        put = self._spool.put
+        shared: dict[int, Kept] = {}  # columns often have one array of records
+
+        def put(array: Floats | Ints) -> Kept:
+            if id(array) not in shared:
+                shared[id(array)] = self._spool.put(array)
+            return shared[id(array)]
+
         kept = {}
         for tag, column in table.columns.items():
             records = put(column.records)
@@ -132,14 +138,13 @@ class Log:
 
     def _table(self, stretch: _Stretch, tags: Collection[str] | None) -> Table:
         get = self._spool.get
-        ranges: dict[range, Ints] = {}  # one array for all columns that have every record
+        shared: dict[range | int, Ints] = {}  # one array for all columns with the same records
 
         def records(kept: Kept) -> Ints:
-            if not isinstance(kept, range):
-                return get(kept)
-            if kept not in ranges:
-                ranges[kept] = get(kept)
-            return ranges[kept]
+            key = kept if isinstance(kept, range) else id(kept)
+            if key not in shared:
+                shared[key] = get(kept)
+            return shared[key]
 
         wanted = stretch.columns if tags is None else [t for t in tags if t in stretch.columns]
         columns = {

@@ -10,6 +10,7 @@ from typing import Any
 
 from lossaudit.model.balance import Balance, Share
 from lossaudit.model.finding import Finding, Location, Verdict
+from lossaudit.model.identification import Identification
 
 SCHEMA = "lossaudit/1"
 
@@ -107,6 +108,7 @@ class Witness:
         weights_note: over which rows the weights are certified, or why they are not.
         shares: of each weighted term; over decided rows, in a balance over all with every term.
         balance: what `lossaudit balance` found, or None where it was not asked.
+        identification: what `lossaudit identify` found, or None where it was not asked.
         series: step, total, recomputed, residual, tolerance and terms, downsampled for plots.
     """
 
@@ -132,6 +134,7 @@ class Witness:
     shares: Mapping[str, Share] = field(default_factory=dict)
     series: Mapping[str, list[float]] = field(default_factory=dict)
     balance: Balance | None = None
+    identification: Identification | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from lossaudit.errors import InputError
 
 BUDGET = 96 << 20
 """Bytes kept in memory; a log beyond that goes to the temporary folder and is read back in turn."""
+
+_MOST_COUNTED = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Spool:
     _held: int = 0
     _file: IO[bytes] | None = None
     _end: int = 0
+    _counting: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def put(self, array: NDArray[Any]) -> Kept:
         """Keep an array; it must not be changed afterwards.
@@ -60,12 +63,21 @@ class Spool:
     def get(self, kept: Kept) -> NDArray[Any]:
         """The array, from wherever it is."""
         if isinstance(kept, range):
-            return np.arange(kept.start, kept.stop, dtype=np.int64)
+            return self._counted(kept)
         if not isinstance(kept, Spilled):
             return kept
         assert self._file is not None
         self._file.seek(kept.offset)
         return np.frombuffer(self._file.read(kept.count * kept.dtype.itemsize), kept.dtype)
+
+    def _counted(self, run: range) -> NDArray[np.int64]:
+        """The numbers of a range; small ones, which every pass asks for, are there already."""
+        if run.start < 0 or run.stop > _MOST_COUNTED:
+            return np.arange(run.start, run.stop, dtype=np.int64)
+        if len(self._counting) < run.stop:
+            self._counting = np.arange(run.stop, dtype=np.int64)
+            self._counting.flags.writeable = False
+        return self._counting[run.start : run.stop]
 
     def _spill(self, array: NDArray[Any]) -> Spilled:
         try:

@@ -49,7 +49,7 @@ class Column:
 
     def has_finite(self) -> bool:
         """Whether any value is a finite number."""
-        return bool(np.isfinite(self.values).any())
+        return bool(np.isfinite(self.values[:1]).any() or np.isfinite(self.values).any())
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,9 @@ def _text_resolutions(column: Written, sample: Sample) -> list[Resolution]:
     shown = column.decimals
     decimals = decimals_of(column)
     if shown is not None and decimals is not None and shown[0] == shown[1]:
-        decimals = max(decimals, min(shown[1], MOST_DIGITS))  # trailing zeros were printed
+        zeros = min(shown[1], MOST_DIGITS) - decimals
+        if not (sample.different >= FEW and -zeros * sample.different * math.log(10) < CHANCE):
+            decimals += max(zeros, 0)  # the zeros are digits, not padding after rounding
     fixed = shown is not None and shown[0] == shown[1] > 0  # zeros were printed, not digits
     digits = digits_of(column, decimals)
     if shown is not None and shown[0] < 0 and all(map(is_tqdm, finite_blocks(column))):

@@ -12,6 +12,7 @@ from lossaudit.rendering.agreement import agreement_grid
 from lossaudit.rendering.balance_grids import course_grid, ratios_grid, shares_grid
 from lossaudit.rendering.findings import also_fits, by_severity
 from lossaudit.rendering.grid import Grid
+from lossaudit.rendering.identification_grids import found_weights_grid, runners_up_grid
 from lossaudit.rendering.numbers import render_steps
 from lossaudit.rendering.other_weights import equal_grid, what_if_grid
 from lossaudit.rendering.safe_text import escape_text, shorten_middle
@@ -44,7 +45,7 @@ def render(result: Result, page: Page) -> str:
     """Every section that has content, in the order in which a reader asks for them."""
     console = terminal(page)
     _draw_headline(console, result)
-    if not _is_balance(result):
+    if not _is_balance(result) and not _is_identification(result):
         _draw_agreement(console, result)
     for witness in result.witnesses:
         _draw_witness(console, witness, result)
@@ -66,7 +67,8 @@ def _draw_headline(console: Console, result: Result) -> None:
         safe(result.verdict.value, f"bold reverse {colour}"), safe(result.spec.name, "bold")
     )
     if result.spec.formula:
-        body.add_row(safe("declared", "quiet"), safe(result.spec.formula))
+        label = "found" if _is_identification(result) else "declared"
+        body.add_row(safe(label, "quiet"), safe(result.spec.formula))
     body.add_row(safe("because", "quiet"), safe(result.reason))
     title = safe(f"lossaudit {shorten_middle(escape_text(result.version), 20)}".strip())
     console.print(Panel(body, title=title, title_align="left", border_style=colour, padding=(0, 1)))
@@ -97,13 +99,18 @@ def _draw_witness(console: Console, witness: Witness, result: Result) -> None:
 
 
 def _grids(witness: Witness, result: Result, width: int) -> Iterator[Grid | None]:
-    """What one witness is asked for: its balance, or whether the formula holds."""
+    """What one witness is asked for: its balance, its formula, or whether the formula holds."""
     if _is_balance(result):
         yield shares_grid(witness, width)
         yield course_grid(witness, width)
         yield ratios_grid(witness, width)
         yield equal_grid(witness)
         yield what_if_grid(witness, width)
+    elif witness.identification is not None:
+        yield found_weights_grid(witness.identification)
+        yield runners_up_grid(witness.identification)
+        yield violations_grid(witness)
+        yield reading_grid(witness)
     else:
         yield weights_grid(witness, result)
         yield violations_grid(witness)
@@ -114,6 +121,10 @@ def _grids(witness: Witness, result: Result, width: int) -> Iterator[Grid | None
 
 def _is_balance(result: Result) -> bool:
     return any(w.balance is not None for w in result.witnesses)
+
+
+def _is_identification(result: Result) -> bool:
+    return any(w.identification is not None for w in result.witnesses)
 
 
 def _draw_findings(console: Console, result: Result) -> None:
@@ -173,6 +184,8 @@ def _meaning(result: Result) -> str:
     if _is_balance(result) and result.exit_code is ExitCode.PASS:
         shown = any(w.shares for w in result.witnesses)
         return f"{'' if shown else 'no '}shares are given, and no finding reaches --fail-on"
+    if _is_identification(result) and result.exit_code is ExitCode.PASS:
+        return "one formula is established, and no finding reaches --fail-on"
     if result.exit_code is ExitCode.PASS and result.verdict is Verdict.INCONCLUSIVE:
         return "inconclusive, allowed by --allow-inconclusive"
     if result.exit_code is ExitCode.PASS and result.verdict is Verdict.FAIL:

@@ -2,9 +2,11 @@
 
 polars aborts its whole process on some forged files ("memory allocation of 2305843009213693952
 bytes failed"), which no caller can catch. So `logs/parquet_table.py` runs this file, which imports
-nothing of ours, and survives it. The output is, for each stretch of rows, a line of JSON with
-`rows` and `columns` ([tag, dtype, count] each), then for each column `count` float64 values and the
-`count` int64 rows that hold them; a line with `error` is the last one.
+nothing of ours, and survives it. The file is there once standard input ends; polars loads before.
+
+The output is, for each stretch of rows, a line of JSON with `rows` and `columns` ([tag, dtype,
+count] each), then for each column, where it has fewer values than rows, `rows` bytes that tell 1
+for a row that has one, and `count` float64 values; a line with `error` is the last one.
 """
 
 from __future__ import annotations
@@ -28,15 +30,16 @@ def write_columns(path: str, rows: int, out: BinaryIO) -> None:
         frame = wanted.slice(first, rows).collect()
         height = frame.height
         first += height
-        columns = [(tag, str(schema[tag]), frame[tag].drop_nulls().to_numpy()) for tag in tags]
-        counted = [(tag, dtype, len(values)) for tag, dtype, values in columns]
+        counted = [(tag, str(schema[tag]), height - frame[tag].null_count()) for tag in tags]
         out.write(json.dumps({"rows": height, "columns": counted}).encode() + b"\n")
-        for tag, _, values in columns:
+        for tag, _, count in counted:
+            series = frame[tag]
+            if count < height:
+                out.write(series.is_not_null().to_numpy().tobytes())
+                series = series.drop_nulls()
             with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN
-                out.write(values.astype(np.float64).tobytes())
-            out.write(
-                np.flatnonzero(frame[tag].is_not_null().to_numpy()).astype(np.int64).tobytes()
-            )
+                values = series.to_numpy().astype(np.float64, copy=False)
+            out.write(np.ascontiguousarray(values).data)
 
 
 def main(path: str, rows: int) -> None:
@@ -45,6 +48,7 @@ def main(path: str, rows: int) -> None:
 
     exceptions = polars.exceptions
     out = sys.stdout.buffer
+    sys.stdin.buffer.read()
     try:
         write_columns(path, rows, out)
     except (exceptions.PolarsError, exceptions.PanicException, OSError, ValueError) as error:

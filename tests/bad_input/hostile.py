@@ -16,6 +16,7 @@ from lossaudit.audit import AuditOptions, check_logs
 from lossaudit.model.finding import Finding
 from lossaudit.model.result import Result
 from lossaudit.spec.load import spec_from_formula
+from lossaudit.spec.overrides import override
 
 ROOT = Path(__file__).parents[2]
 FORMULA = "loss = 2.0*lip + lat"
@@ -104,10 +105,15 @@ VERSION = frame(b"\x09" + struct.pack("<d", 1.7e9) + field(3, b"brain.Event:2"))
 
 
 def audit(
-    *logs: Path | str, formula: str = FORMULA, rivals: Iterable[str] = (), **options: object
+    *logs: Path | str,
+    formula: str = FORMULA,
+    rivals: Iterable[str] = (),
+    aggregates: Iterable[str] = (),
+    dtype: str | None = None,
+    **options: object,
 ) -> Result:
     """`lossaudit check LOG... -f FORMULA` as a call."""
-    spec = spec_from_formula(formula, list(rivals))
+    spec = override(spec_from_formula(formula, list(rivals)), [], list(aggregates), dtype)
     return check_logs(spec, [str(log) for log in logs], AuditOptions(**options))  # type: ignore[arg-type]
 
 

@@ -44,6 +44,26 @@ def test_exit_code_is_the_same_in_every_format(log: str, code: int, form: str) -
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("option", "check"),
+    [
+        ([], "scaled-log"),
+        (["--accumulation-steps", "8"], "accumulation-scale"),
+        (["--ranks", "8"], "rank-scale"),
+        (["--ranks", "4"], "scaled-log"),
+    ],
+)
+def test_counts_of_the_run_name_a_constant_factor(
+    option: list[str], check: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.csv"
+    rows = [f"{(2 * a + b) / 8!r},{a!r},{b!r}" for a, b in ((i / 7, 3 / i) for i in range(1, 60))]
+    log.write_text("\n".join(["loss,a,b", *rows]) + "\n")
+    done = lossaudit("check", str(log), "-f", "loss = 2*a + b", *option, "--format", "concise")
+    assert done.returncode == 1
+    assert f" error {check}: " in done.stdout
+
+
 def test_allow_inconclusive_gives_0() -> None:
     done = lossaudit("check", TOTAL_ONLY, "-s", "musetalk-v1", "--allow-inconclusive")
     assert done.returncode == 0

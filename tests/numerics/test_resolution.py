@@ -415,3 +415,12 @@ def test_the_likely_reading_of_two_values_may_be_too_narrow() -> None:
     likely, cautious = (find_resolution(column, cautious=c) for c in (False, True))
     assert likely.half_width(column.values, "float64").max() < 1
     assert cautious.half_width(column.values, "float64").max() >= 1
+
+
+@pytest.mark.parametrize(("count", "half"), [(40, 0.05), (8, 0.00005)])
+def test_padding_after_rounding_is_seen_on_many_values_and_not_believed_on_few(
+    count: int, half: float
+) -> None:
+    values = np.round(np.random.default_rng(4).uniform(1, 90, 200), 1)[np.arange(200) % count]
+    column = Column("loss", values, np.arange(200), "text", decimals=(4, 4))
+    assert find_resolution(column).half_width(values, "float32") == pytest.approx(half)

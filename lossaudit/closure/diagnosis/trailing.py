@@ -91,10 +91,11 @@ def first_rows(trial: Trial, most: int) -> Course | None:
         decision = decide(declared, names(declared), block)
         fit = decision.decided & ~decision.nonfinite
         stop = len(fit) if fit.all() else int(np.argmin(fit))
-        half = np.broadcast_to(block.total_half, fit.shape)[:stop]
-        own = decision.tolerance[:stop] - half
-        parts.append(Course(block.total[:stop], half, decision.recomputed[:stop], own))
-        count += stop
+        once = ~rows.redrawn[:stop]  # a mean takes in no step twice
+        half = np.broadcast_to(block.total_half, fit.shape)[:stop][once]
+        own = decision.tolerance[:stop][once] - half
+        parts.append(Course(block.total[:stop][once], half, decision.recomputed[:stop][once], own))
+        count += len(own)
         if stop < len(fit) or count >= most:
             break
     if count < LEAST_ROWS:

@@ -70,7 +70,10 @@ def find_headers(stretch: bytes) -> list[tuple[int, int]]:
     high_is_zero = content[4 : 4 + count] == 0
     for place in (5, 6, 7):
         high_is_zero &= content[place : place + count] == 0
-    offsets = np.flatnonzero(high_is_zero)
+    low = content[:count] | content[1 : 1 + count]
+    for place in (2, 3):
+        low |= content[place : place + count]
+    offsets = np.flatnonzero(high_is_zero & (low != 0))  # disks leave long runs of zeros
     announced, stored = _numbers_at(content, offsets), _numbers_at(content, offsets + 8)
     crc = np.full(len(offsets), crc32c(bytes(8)), np.uint32)
     for place in range(4):

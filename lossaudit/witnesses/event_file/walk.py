@@ -97,6 +97,6 @@ def _repeated(content: bytes, cycle: Ints, most: int) -> Ints:
     shifts = size * np.arange(times + 1)[:, np.newaxis]
     starts = Rows.gather(content, (cycle[:-1] + shifts).ravel(), HEADER)
     headers = starts.content.reshape(times + 1, length * HEADER).view(np.uint32)
-    alike = (headers == headers[0]).all(axis=1)
-    good = times if alike.all() else int(alike.argmin()) - 1
+    alike = headers == headers[0]
+    good = times if alike.all() else int(alike.all(axis=1).argmin()) - 1
     return (cycle[1:] + shifts[1 : good + 1]).ravel()

@@ -27,7 +27,7 @@ from lossaudit.witnesses.lines import utf8_blocks, utf8_head
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import HEAD, LogStream
 
-LARGEST = 1 << 30
+LARGEST = 1 << 28  # a document is parsed whole, into up to 27 times its bytes
 
 _ATTEMPTS = 1000
 _LIST_START = re.compile(r"\[\s*(?=\{)")
@@ -79,13 +79,12 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
         return
     try:
         value = parse_json(text)
-    except MalformedError as error:
+    except RefusedError as error:
         records = _recover(text)
         kept = f"{len(records):,} records before it were kept" if records else "nothing was kept"
         yield from _read_records(records, stream.name)
-        yield Damage(f"{error}; {kept}", stream.name, error.line)
-    except RefusedError as error:
-        yield Damage(f"{error}; nothing was kept", stream.name, 1)
+        line = error.line if isinstance(error, MalformedError) else 1
+        yield Damage(f"{error}; {kept}", stream.name, line)
     else:
         yield from _read_value(value, stream.name)
 

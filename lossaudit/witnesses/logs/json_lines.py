@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from lossaudit.model.table import Damage, Table
+from lossaudit.model.table import Column, Damage, Table
+from lossaudit.witnesses.bulk import parsed_blocks
 from lossaudit.witnesses.columns import STRETCH, TableBuilder
+from lossaudit.witnesses.json_block import JsonRows, read_block
 from lossaudit.witnesses.json_records import (
     MalformedError,
     RefusedError,
@@ -17,7 +20,7 @@ from lossaudit.witnesses.json_records import (
     numbers_of,
     parse_json,
 )
-from lossaudit.witnesses.lines import line_blocks, utf8_head
+from lossaudit.witnesses.lines import utf8_head
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import HEAD, LogStream
 
@@ -71,14 +74,19 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
     key or holds an integer of over 4300 digits is left out and reported. `decimals` stays None.
     """
     builder = TableBuilder()
-    for block in line_blocks(stream):
+    for block in parsed_blocks(stream, read_block):
         if isinstance(block, Damage):
             yield block
             continue
-        rows = _read_fast(*block)
+        if block.parsed is not None:
+            if len(builder):
+                yield builder.build(stream.name)
+            yield _table(block.line, block.parsed, stream.name)
+            continue
+        rows = _read_fast(block.line, block.text)
         if rows is None:
             rows = []
-            for item in _read_each(*block, stream.name):
+            for item in _read_each(block.line, block.text, stream.name):
                 if isinstance(item, Damage):
                     yield item
                 else:
@@ -88,6 +96,12 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
             yield builder.build(stream.name)
     if len(builder):
         yield builder.build(stream.name)
+
+
+def _table(first: int, rows: JsonRows, source: str) -> Table:
+    every = np.arange(rows.count, dtype=np.int64)
+    columns = {tag: Column(tag, values, every) for tag, values in rows.columns.items()}
+    return Table(source, columns, first + every)
 
 
 def _read_fast(first: int, block: bytes) -> list[_Row] | None:

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from lossaudit.model.table import Column, Damage, Storage, Table
+from lossaudit.model.table import Column, Damage, Ints, Storage, Table
 from lossaudit.witnesses import parquet_worker
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream
@@ -37,13 +37,17 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
     can be kept. polars runs in a process of its own, see `parquet_worker`.
     """
     rows = 0
-    with tempfile.NamedTemporaryFile(suffix=".parquet") as file, tempfile.TemporaryFile() as errors:
-        for block in stream.blocks():
-            file.write(block)
-        file.flush()
-        command = [sys.executable, "-P", parquet_worker.__file__, file.name, str(_ROWS)]
-        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
+    with (
+        tempfile.NamedTemporaryFile(suffix=".parquet") as file,
+        tempfile.TemporaryFile() as errors,
+        _worker(file.name, errors) as worker,
+    ):
         try:
+            for block in stream.blocks():  # while polars loads
+                file.write(block)
+            file.flush()
+            assert worker.stdin is not None
+            worker.stdin.close()
             for table in _tables(worker, stream.name):
                 rows += table.records
                 yield table
@@ -54,7 +58,12 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
             yield Damage(message, stream.name, 0, "byte")
         finally:
             worker.kill()
-            worker.communicate()
+
+
+def _worker(path: str, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", parquet_worker.__file__, path, str(_ROWS)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors)
 
 
 def _tables(worker: subprocess.Popen[bytes], source: str) -> Iterator[Table]:
@@ -66,23 +75,27 @@ def _tables(worker: subprocess.Popen[bytes], source: str) -> Iterator[Table]:
             found = json.loads(line)
             if "error" in found:
                 raise _RefusedError(found["error"])
-            columns = {column[0]: _column(out, *column) for column in found["columns"]}
+            rows = found["rows"]
+            every = np.arange(rows, dtype=np.int64)
+            columns = {c[0]: _column(out, every, *c) for c in found["columns"]}
         except ValueError:  # the worker died in mid-sentence
             return
-        if found["rows"]:
-            positions = np.arange(first, first + found["rows"], dtype=np.int64)
-            yield Table(source, columns, positions, "row")
-        first += found["rows"]
+        if rows:
+            yield Table(source, columns, first + every, "row")
+        first += rows
 
 
-def _column(out: IO[bytes], tag: str, dtype: str, count: int) -> Column:
+def _column(out: IO[bytes], every: Ints, tag: str, dtype: str, count: int) -> Column:
     """The next column; `ValueError` if it is cut."""
-    values, records = (_array(out, kind, count) for kind in (np.float64, np.int64))
+    records = every
+    if count < len(every):
+        records = every[_array(out, np.bool_, len(every))]
+    values = _array(out, np.float64, count)
     return Column(tag, values, records, _STORAGE.get(dtype, "float64"))
 
 
 def _array(out: IO[bytes], kind: type[Any], count: int) -> np.ndarray[Any, np.dtype[Any]]:
-    return np.frombuffer(out.read(8 * count), kind, count)
+    return np.frombuffer(out.read(np.dtype(kind).itemsize * count), kind, count)
 
 
 def _last_words(errors: IO[bytes], code: int) -> str:

@@ -1,0 +1,64 @@
+"""The `identify` command: logs become a formula, reports, and perhaps a spec file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lossaudit.cli.check import Layout, Output, Policy, audit_options, destinations_for, leave
+from lossaudit.cli.progress import show_progress
+from lossaudit.closure.identify.columns import Question
+from lossaudit.errors import UsageError
+from lossaudit.identifying import identify_logs
+from lossaudit.numerics.formats import FORMATS
+from lossaudit.spec.aggregate import parse_aggregate
+from lossaudit.spec.write import write_spec
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the user says of the formula that is sought."""
+
+    total: str | None
+    without: list[str]
+    aggregates: list[str]
+    dtype: str | None
+    spec_file: str | None
+
+
+def run(logs: list[str], asked: Asked, layout: Layout, output: Output, policy: Policy) -> None:
+    """Identify, write the spec if one was found, report, and leave with the exit code."""
+    destinations = destinations_for(logs, output, policy)
+    question = _question(asked)
+    _refuse_spec_file(asked.spec_file, logs)
+    with show_progress(layout.progress, logs) as progress:
+        result, spec = identify_logs(question, logs, audit_options(layout, policy, progress))
+    if asked.spec_file is not None and spec is not None:
+        write_spec(spec, asked.spec_file)
+    leave(result, destinations)
+
+
+def _question(asked: Asked) -> Question:
+    if asked.dtype is not None and asked.dtype not in FORMATS:
+        raise UsageError(f"--dtype: {asked.dtype!r} is no dtype", expected=", ".join(FORMATS))
+    aggregates = {}
+    for text in asked.aggregates:
+        tag, equals, kind = text.rpartition("=")
+        if not equals or not tag:
+            raise UsageError(f"--aggregate {text!r} is not of the form TAG=KIND")
+        parse_aggregate(kind)
+        aggregates[tag.strip().strip("`")] = kind
+    total = asked.total.strip("`") if asked.total is not None else None
+    return Question(total, tuple(asked.without), asked.dtype or "float32", aggregates)
+
+
+def _refuse_spec_file(path: str | None, logs: list[str]) -> None:
+    """Refuse, before anything is read, a spec file that could not be written or loaded."""
+    if path is None:
+        return
+    if Path(path).suffix not in (".yaml", ".yml"):
+        raise UsageError(f"--write-spec {path!r}: a spec file's name ends in .yaml")
+    if not Path(path).absolute().parent.is_dir():
+        raise UsageError(f"the folder of {path!r} does not exist")
+    if any(log != "-" and Path(log).resolve() == Path(path).resolve() for log in logs):
+        raise UsageError(f"the spec {path!r} would replace the log that it is about")

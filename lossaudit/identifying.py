@@ -1,0 +1,167 @@
+"""`lossaudit identify`: which formula does a log follow? No spec is needed.
+
+read_log     a file becomes a table, with its damage                     witnesses/
+identify     columns -> the simplest formula that no row refutes         closure/identify/
+examine      that formula is put to all rows, as `check` would           closure/
+conclude     PASS where one formula is established, else INCONCLUSIVE
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lossaudit import __version__, registry
+from lossaudit.audit import AuditOptions, choose_exit_code, labelled
+from lossaudit.closure.check import Check
+from lossaudit.closure.examine import LogEvidence, examine
+from lossaudit.closure.identify.candidate import Candidate, spec_of
+from lossaudit.closure.identify.columns import Question
+from lossaudit.closure.identify.identify import Identified, identify
+from lossaudit.closure.verdict import combine, judge
+from lossaudit.closure.witness import describe, describe_spec
+from lossaudit.model.finding import Finding, Verdict
+from lossaudit.model.identification import Identification, RunnerUp
+from lossaudit.model.result import Declared, Result, Witness
+from lossaudit.spec.schema import Spec
+from lossaudit.spec.tree import number
+from lossaudit.witnesses.log import ReadLog, read_log
+
+DAMAGED = "damaged-input"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found in one log.
+
+    Attributes:
+        spec: of the formula, or one without terms where there is none.
+        evidence: that spec on all rows of the log.
+        witness: as reports show it.
+    """
+
+    spec: Spec
+    evidence: LogEvidence
+    witness: Witness
+
+    @property
+    def formula(self) -> str:
+        """TOTAL = EXPRESSION; empty where nothing fits."""
+        found = self.witness.identification
+        return found.formula if found is not None else ""
+
+
+def identify_logs(
+    question: Question, logs: Sequence[str], options: AuditOptions | None = None
+) -> tuple[Result, Spec | None]:
+    """Find the formula of logs; each log is a witness of its own.
+
+    Args:
+        question: what is known of the formula.
+        logs: paths; "-" is standard input.
+        options: how to read, and which findings count.
+
+    Returns:
+        The result, and the spec of the first formula that the verdict speaks of, established or
+        not; None where no formula was found.
+
+    Raises:
+        InputError: if a log cannot be opened or recognised.
+        UsageError: if an option names something unknown.
+    """
+    options = options or AuditOptions()
+    reads = [read_log(path, options.reader, options.read, options.progress) for path in logs]
+    answers = [_answer(question, read) for read in reads]
+    result = _conclude(answers, any(read.damage for read in reads), options)
+    told = [a for a in answers if a.formula]
+    told.sort(key=lambda a: a.witness.verdict is not Verdict.PASS)
+    return result, told[0].spec if told else None
+
+
+def _answer(question: Question, read: ReadLog) -> Answer:
+    found = identify(read.log, question)
+    best = found.best
+    if best is None or best.formula is None:
+        spec = spec_of("", number(0.0), (), question)
+        evidence = examine(replace(spec, total=()), read.log, read.damage)
+        verdict, reason = Verdict.INCONCLUSIVE, found.reason
+    else:
+        spec = spec_of(best.total, best.formula.tree, tuple(best.formula.weights), question)
+        spec = replace(spec, formula_text=best.formula.text)
+        evidence = examine(spec, read.log, read.damage)
+        verdict, reason = _verdict(found, best, evidence)
+    witness = describe(evidence, verdict, reason, read.reader, read.sha256)
+    told = _identification(found)
+    witness = replace(witness, identification=told, formula=told.formula, total_tag=told.total)
+    return Answer(spec, evidence, witness)
+
+
+def _verdict(found: Identified, best: Candidate, evidence: LogEvidence) -> tuple[Verdict, str]:
+    """PASS where the formula is established and holds on all rows of the log."""
+    verdict, reason = judge(evidence)
+    outcome = evidence.outcome
+    if outcome is not None and outcome.declared.refuted:
+        rows = f"{outcome.declared.refuted:,} of {outcome.declared.decided:,} rows refute it"
+        return Verdict.INCONCLUSIVE, f"{best.text} fits most rows, but {rows}"
+    if found.reason:
+        return Verdict.INCONCLUSIVE, found.reason
+    if verdict is not Verdict.PASS:
+        return Verdict.INCONCLUSIVE, f"{best.text}: {reason}"
+    assert outcome is not None
+    rows = f"holds on all {outcome.declared.decided:,} decided rows"
+    return Verdict.PASS, f"{best.text} {rows}, and no other formula of its columns does"
+
+
+def _identification(found: Identified) -> Identification:
+    best = found.best
+    if best is None:
+        return Identification()
+    copies = [RunnerUp(f"`{c}`", f"repeats the total `{best.total}`") for c in best.copies]
+    further = [
+        RunnerUp(c.text, c.reason or "holds as well, for another total")
+        for c in found.further
+        if c.formula is not None
+    ]
+    return Identification(
+        best.total,
+        best.text,
+        best.weights,
+        (*best.runners_up, *copies, *further),
+        best.left_out,
+        best.rows,
+    )
+
+
+def _conclude(answers: Sequence[Answer], damaged: bool, options: AuditOptions) -> Result:
+    verdict = combine([a.witness.verdict for a in answers])
+    passed = {a.formula for a in answers if a.witness.verdict is Verdict.PASS}
+    reason = answers[0].witness.reason
+    if len(answers) > 1:
+        reason = "; ".join(f"{a.witness.source}: {a.witness.reason}" for a in answers)
+    if len(passed) > 1:
+        verdict, reason = Verdict.INCONCLUSIVE, f"the logs follow different formulas: {reason}"
+    found = [f for a in answers for f in _findings(a)]
+    first = next((a for a in answers if a.formula), answers[0])
+    spec = Declared("identified", "")
+    if first.formula:
+        spec = replace(describe_spec(first.spec, [first.evidence]), formula=first.formula)
+    return Result(
+        verdict,
+        choose_exit_code(verdict, found, damaged, options),
+        reason,
+        spec,
+        tuple(a.witness for a in answers),
+        tuple(sorted(found, key=lambda f: (-f.severity.rank, f.check, f.witness))),
+        (),
+        __version__,
+        {"python": platform.python_version()},
+    )
+
+
+def _findings(answer: Answer) -> list[Finding]:
+    """Damage; beside a formula that is established, everything that the checks say of it."""
+    checks: dict[str, Check] = registry.load("lossaudit.checks", Check)
+    established = answer.witness.verdict is Verdict.PASS
+    chosen = [c for name, c in checks.items() if established or name == DAMAGED]
+    return [f for c in chosen for f in labelled(c.run(answer.evidence), answer.evidence)]

@@ -1,0 +1,53 @@
+"""Spec -> text of a spec file, in the strict YAML that `load` reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lossaudit.errors import LossauditError, UsageError
+from lossaudit.spec.load import load_spec
+from lossaudit.spec.schema import Spec
+from lossaudit.spec.tree import render
+
+
+def spec_text(spec: Spec) -> str:
+    """The lines of a spec file; every text is in quotes, whatever characters a tag has."""
+    lines = [f"name: {_quoted(spec.name)}"]
+    if spec.summary:
+        lines.append(f"summary: {_quoted(spec.summary)}")
+    lines += [f"formula: {_quoted(render(spec.formula))}", f"dtype: {spec.dtype}", "log:"]
+    lines.append(f"  total: [{', '.join(map(_quoted, spec.total))}]")
+    renamed = {name: tags for name, tags in spec.tags.items() if tags != (name,)}
+    if renamed:
+        lines.append("  terms:")
+        lines += [f"    {_quoted(n)}: [{', '.join(map(_quoted, t))}]" for n, t in renamed.items()]
+    if spec.aggregates:
+        lines.append("  aggregate:")
+        lines += [f"    {_quoted(n)}: {_quoted(kind)}" for n, kind in spec.aggregates.items()]
+    return "\n".join([*lines, ""])
+
+
+def write_spec(spec: Spec, path: str) -> None:
+    """Write a spec file, and read it back: what cannot be read as it was meant is an error.
+
+    Raises:
+        UsageError: if the file cannot be written, or a tag cannot stand in a spec.
+    """
+    try:
+        Path(path).write_text(spec_text(spec), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UsageError(
+            f"the spec cannot be written: {error.strerror or error}", where=path
+        ) from None
+    try:
+        found = load_spec(str(Path(path).absolute()))
+    except LossauditError as error:
+        Path(path).unlink()
+        raise UsageError(f"no spec file can hold this formula: {error}", where=path) from None
+    assert render(found.formula) == render(spec.formula)
+
+
+def _quoted(text: str) -> str:
+    """A string of JSON is one of YAML too."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,161 @@
+"""What is claimed, and what is left open, one reason at a time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lossaudit.closure.identify.columns import Question
+from lossaudit.identifying import identify_logs
+from lossaudit.model.finding import Verdict
+from lossaudit.model.identification import Identification
+from lossaudit.model.result import Result
+from lossaudit.model.table import Floats
+
+Columns = dict[str, Floats]
+
+
+@pytest.fixture
+def noise() -> Columns:
+    rng = np.random.default_rng(11)
+    return {n: np.exp(rng.normal(-1, 0.5, 60)) for n in ("a", "b", "c", "d", "e")}
+
+
+def ask(folder: Path, columns: Columns, question: Question | None = None) -> Result:
+    rows = zip(*(c.tolist() for c in columns.values()), strict=True)
+    lines = (json.dumps(dict(zip(columns, r, strict=True))) for r in rows)
+    (folder / "log.jsonl").write_text("\n".join(lines) + "\n")
+    return identify_logs(question or Question(), [str(folder / "log.jsonl")])[0]
+
+
+def answer(result: Result) -> Identification:
+    found = result.witnesses[0].identification
+    assert found is not None
+    return found
+
+
+def test_weights_of_any_sign_and_ratios_are_found(tmp_path: Path, noise: Columns) -> None:
+    total = noise["a"] / 3 - 0.25 * noise["b"] + 1e-3 * noise["c"]
+    result = ask(tmp_path, {"loss": total, **noise})
+    assert answer(result).formula == "loss = 1/3*a + 0.001*c - 0.25*b"
+    assert result.verdict is Verdict.PASS
+
+
+def test_term_that_rounding_hides_is_said(tmp_path: Path, noise: Columns) -> None:
+    columns = {n: np.round(v, 3) for n, v in noise.items()}
+    total = np.round(noise["a"] + noise["b"] + 1e-3 * noise["c"], 3)
+    result = ask(tmp_path, {"loss": total, **columns})
+    assert result.verdict is Verdict.INCONCLUSIVE
+
+
+def test_column_that_may_be_in_it_is_a_runner_up(tmp_path: Path, noise: Columns) -> None:
+    total = noise["a"] + 2 * noise["b"]
+    result = ask(tmp_path, {"loss": total, "a": noise["a"], "b": noise["b"], "tiny": noise["c"]})
+    assert result.verdict is Verdict.PASS
+    small = noise["c"] * 1e-9
+    result = ask(tmp_path, {"loss": total, "a": noise["a"], "b": noise["b"], "tiny": small})
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.reason == "loss: the rows do not show whether `tiny` is in it too"
+    assert "loss = a + 2*b + w*tiny" in [r.formula for r in answer(result).runners_up]
+
+
+def test_copies_are_named_and_stand_for_one_another(tmp_path: Path, noise: Columns) -> None:
+    total = noise["a"] + 2 * noise["b"]
+    columns = {"loss": total, "train/loss": total, "a": noise["a"], "b": noise["b"]}
+    result = ask(tmp_path, {**columns, "a2": noise["a"]})
+    assert (result.verdict, answer(result).formula) == (Verdict.PASS, "loss = a + 2*b")
+    said = {r.formula: r.reason for r in answer(result).runners_up}
+    assert said["`train/loss`"] == "repeats the total `loss`"
+    assert said["loss = a2 + 2*b"] == "`a2` holds the same numbers as `a`"
+
+
+def test_two_totals_with_formulas_of_their_own_are_left_open(
+    tmp_path: Path, noise: Columns
+) -> None:
+    columns = {
+        "g_loss": noise["a"] + noise["b"],
+        "d_loss": noise["c"] + 2 * noise["d"],
+        **noise,
+    }
+    result = ask(tmp_path, columns)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.reason.endswith("both hold; --total says which is meant")
+    chosen = ask(tmp_path, columns, Question("d_loss"))
+    assert (chosen.verdict, answer(chosen).formula) == (Verdict.PASS, "d_loss = c + 2*d")
+
+
+def test_learning_rate_is_no_term_however_well_it_fits(tmp_path: Path, noise: Columns) -> None:
+    columns = {"loss": noise["a"] + noise["b"], "a": noise["a"], "lr": noise["b"]}
+    result = ask(tmp_path, columns)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "which by its name is no term" in result.reason
+    assert answer(result).formula == "loss = a + lr"
+
+
+def test_constant_that_is_no_column_is_said(tmp_path: Path, noise: Columns) -> None:
+    total = noise["a"] + noise["b"] + 0.5
+    result = ask(tmp_path, {"loss": total, "a": noise["a"], "b": noise["b"]})
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "only with a constant added" in result.reason
+
+
+def test_one_row_that_differs_outside_the_sample_is_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    a, b = np.exp(rng.normal(-1, 0.5, (2, 20_000)))
+    total = a + 2 * b
+    total[10_001] *= 1.01
+    result = ask(tmp_path, {"loss": total, "a": a, "b": b})
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.reason == "loss = a + 2*b fits most rows, but 1 of 20,000 rows refute it"
+
+
+def test_long_log_is_certified_on_all_its_rows(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    a, b = np.exp(rng.normal(-1, 0.5, (2, 20_000)))
+    result = ask(tmp_path, {"loss": a + 2 * b, "a": a, "b": b})
+    assert result.verdict is Verdict.PASS
+    assert result.witnesses[0].decided == 20_000
+
+
+def test_few_of_many_columns_are_found(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    columns = {f"m{i}": np.exp(rng.normal(-1, 0.5, 400)) for i in range(150)}
+    total = columns["m7"] + 0.5 * columns["m70"] + 2 * columns["m149"]
+    result = ask(tmp_path, {"loss": total, **columns})
+    formula = "loss = m7 + 0.5*m70 + 2*m149"
+    assert (result.verdict, answer(result).formula) == (Verdict.PASS, formula)
+
+
+def test_more_columns_than_rows_are_left_open(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    columns = {f"m{i}": np.exp(rng.normal(-1, 0.5, 40)) for i in range(60)}
+    total = columns["m7"] + 0.5 * columns["m40"]
+    result = ask(tmp_path, {"loss": total, **columns})
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert answer(result).formula == "loss = m7 + 0.5*m40"
+    assert "40 rows cannot tell 60 columns apart" in result.reason
+
+
+def test_declared_mean_widens_the_tolerance(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    steps = np.exp(rng.normal(-1, 0.5, (2, 100, 50))).astype(np.float32)
+    a, b = (np.cumsum(s, axis=1, dtype=np.float32)[:, -1] / np.float32(50) for s in steps)
+    added = (steps[0] + np.float32(2) * steps[1]).astype(np.float32)
+    total = np.cumsum(added, axis=1, dtype=np.float32)[:, -1] / np.float32(50)
+    columns = {"loss": total.astype(float), "a": a.astype(float), "b": b.astype(float)}
+    assert ask(tmp_path, columns).verdict is Verdict.INCONCLUSIVE
+    result = ask(tmp_path, columns, Question(aggregates={"loss": "mean:50"}))
+    assert (result.verdict, answer(result).formula) == (Verdict.PASS, "loss = a + 2*b")
+
+
+def test_empty_and_missing_columns_say_so(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"step": 1}\n{"step": 2}\n')
+    result = identify_logs(Question(), [str(tmp_path / "log.jsonl")])[0]
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "no column is called a loss or a total" in result.reason
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n')
+    result = identify_logs(Question(), [str(tmp_path / "log.jsonl")])[0]
+    assert result.reason == "loss: no other column could be a term"
