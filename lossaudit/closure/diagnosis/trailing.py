@@ -98,8 +98,10 @@ def find_decay(trial: Trial) -> float | None:
     moved = course.total[now] - course.value[now]
     slack = course.half[before] + course.own[now]
     clear = np.abs(distance) > 4 * (slack + error)
-    clear &= np.abs(moved) > error  # else it was begun anew
-    if np.count_nonzero(clear) < LEAST_ROWS:
+    anew = clear & (np.abs(moved) <= error)
+    clear &= ~anew
+    restarts, rows = np.count_nonzero(anew), np.count_nonzero(clear)
+    if rows < LEAST_ROWS or restarts > MOST_RESTARTS * len(course):
         return None
     ends = [
         (moved[clear] + e * error[clear]) / (distance[clear] + s * slack[clear])
