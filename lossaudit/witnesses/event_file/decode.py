@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from lossaudit.model.table import Ints
-from lossaudit.witnesses.event_file.crc import effects, masked
+from lossaudit.witnesses.event_file.crc import Crcs, effects, masked, pair_effects
 from lossaudit.witnesses.event_file.framing import HEADER, OVERHEAD
 from lossaudit.witnesses.event_file.layouts import LONGEST, Layouts, Tails
 from lossaudit.witnesses.event_file.prefix import Prefix, read_prefix
@@ -19,7 +19,9 @@ FEWEST = 32
 """As many records of one size are worth the while."""
 
 _MOST_PREFIXES = 4
+_SHORTEST = HEADER + 18  # holds the widest look at a prefix
 _LONGEST_CYCLE, _FEWEST_CYCLES = 32, 512
+_MANY = 1 << 12  # fewer rows are not worth tables for pairs of bytes
 
 
 class Decoder:
@@ -81,7 +83,7 @@ class Decoder:
     def _decode_rows(self, members: Ints, rows: Rows) -> None:
         """Decode records of one size."""
         for _ in range(_MOST_PREFIXES):
-            if len(members) < FEWEST:
+            if len(members) < FEWEST or rows.size < _SHORTEST:
                 return
             prefix = read_prefix(rows.content[0, HEADER:-4].tobytes())
             if prefix is None:
@@ -103,9 +105,10 @@ class Decoder:
             return
         crc = np.zeros(len(rows), np.uint32)
         crc ^= tails.crcs(prefix)[which]
-        places = [tail_at + place + byte for place in tails.places for byte in range(4)]
-        for place in (*(HEADER + place for place in prefix.varying), *places):
-            crc ^= effects(rows.size - 4 - 1 - place).take(rows.column(place))
+        for place, count in prefix.varying:
+            _change(crc, rows, HEADER + place, count)
+        for place in tails.places:
+            _change(crc, rows, tail_at + place, 4)
         right &= masked(crc) == rows.crcs(rows.size - 4)
         if not right.any():
             return
@@ -117,3 +120,13 @@ class Decoder:
         values = [rows.floats(tail_at + place) for place in tails.places]
         for tags, chosen in tails.split(which):
             self.groups.append(Group(members[chosen], tags, [v[chosen] for v in values]))
+
+
+def _change(crc: Crcs, rows: Rows, place: int, count: int) -> None:
+    """Take bytes that vary into the CRCs of payloads that were computed with zeros there."""
+    behind = rows.size - 4 - place
+    pairs = count // 2 if len(rows) >= _MANY else 0
+    for at in range(0, 2 * pairs, 2):
+        crc ^= pair_effects(behind - at - 2).take(rows.pairs(place + at))
+    for at in range(2 * pairs, count):
+        crc ^= effects(behind - at - 1).take(rows.column(place + at))

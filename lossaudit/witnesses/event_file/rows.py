@@ -60,6 +60,10 @@ class Rows:
         """Shape (rows,): one byte of each."""
         return self._numbers(at, "u1")
 
+    def pairs(self, at: int) -> NDArray[np.uint16]:
+        """Shape (rows,): the little-endian 16-bit number at byte `at` of each."""
+        return self._numbers(at, "<u2")
+
     def words(self, at: int) -> NDArray[np.uint64]:
         """Shape (rows,): the little-endian 64-bit number at byte `at` of each."""
         return self._numbers(at, "<u8")

@@ -48,9 +48,11 @@ class Walk:
 
     def _one_by_one(self, content: bytes, at: int, most: int) -> Ints:
         """Where the next records end."""
-        sizes, ends, end = self._sizes, [], len(content)
+        size_of, ends, end = self._sizes.get, [], len(content)
         for _ in range(most):
-            size = sizes.get(content[at : at + HEADER]) or self._look(content[at : at + HEADER])
+            size = size_of(content[at : at + HEADER])
+            if size is None:
+                size = self._look(content[at : at + HEADER])
             at += size
             if not size or at > end:
                 break
