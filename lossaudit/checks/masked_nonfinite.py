@@ -42,8 +42,11 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
     rows = [v for v in outcome.violations if not math.isfinite(v.residual)]
     count = outcome.declared.nonfinite
     text = f"on {count:,} of {outcome.declared.decided:,} decided rows one side is not finite"
-    if not rows:
-        yield Finding(CHECK.name, CHECK.severity, text, evidence={"rows": count})
+    if not rows:  # other rows were the first to refute
+        odd_rows = outcome.nonfinite
+        text = f"{text}; NaN or infinite from step {odd_rows.first:,} on: {odd_rows.named}"
+        where = evidence.locate(odd_rows.record)
+        yield Finding(CHECK.name, CHECK.severity, text, odd_rows.steps, where, {"rows": count})
         return
     row = rows[0]
     odd = {n: v for n, v in row.terms.items() if not math.isfinite(v)}

@@ -17,8 +17,9 @@ If the change is meant, declare it: `where(step < 91, 2.0, 1.0)*loss_lip`. If no
 config and train again from the checkpoint before that step.
 
 **When it cannot decide**
-A change inside a window of a mean blurs over that window. Stretches shorter than two rows a weight
-prove nothing; more than five changes are no schedule.
+A change inside a window of a mean blurs over that window: it lies between the two steps that are
+named, and as many rows as there are weights may be lost to it. Stretches shorter than two rows a
+weight prove nothing; more than five changes are no schedule.
 
 **Numerics**
 Each stretch has its certified weights: the box of all weights that no row of the stretch refutes.

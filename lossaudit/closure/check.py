@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import isfinite
 
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.model.finding import Finding, Severity
@@ -37,7 +38,9 @@ def explained(check: Check, evidence: LogEvidence) -> Iterator[Finding]:
     first, *others = evidence.explanations
     if first.check != check.name:
         return
-    refuted, decided = f"{outcome.declared.refuted:,}", f"{outcome.declared.decided:,} decided rows"
+    finite = " finite" if outcome.declared.nonfinite else ""
+    refuted = f"{outcome.declared.refuted_finite:,}"
+    decided = f"{outcome.declared.decided_finite:,}{finite} decided rows"
     rows = f"; {refuted} of {decided} refute the declared formula"
     if first.formula:
         rows = (
@@ -45,16 +48,18 @@ def explained(check: Check, evidence: LogEvidence) -> Iterator[Finding]:
         )
     alike = [e.summary for e in others if e.decisive or not first.decisive]
     also = f"; it fits as well that {alike[0]}" if alike else ""
+    kept = outcome.violations
+    row = next((v for v in kept if isfinite(v.residual)), kept[0])
     yield Finding(
         check.name,
         check.severity,
         f"{first.summary}{rows}{also}",
         first.steps or outcome.declared.steps,
-        evidence.locate(outcome.violations[0].record),
+        evidence.locate(row.record),
         {
             "formula": first.formula,
-            "refuted_rows": outcome.declared.refuted,
-            "decided": outcome.declared.decided,
+            "refuted_rows": outcome.declared.refuted_finite,
+            "decided": outcome.declared.decided_finite,
             "also": [{"check": e.check, "formula": e.formula} for e in others],
             **first.facts,
         },

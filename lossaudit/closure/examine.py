@@ -125,7 +125,7 @@ def _fold(trial: Trial) -> Outcome:
 
 def _explanations(spec: Spec, trial: Trial, outcome: Outcome) -> tuple[Explanation, ...]:
     """What a log does that refutes its formula; others have nothing to explain."""
-    if not outcome.declared.refuted or outcome.declared.nonfinite:
+    if not outcome.declared.refuted_finite:
         return ()
     from lossaudit.closure.diagnosis.diagnose import diagnose
 

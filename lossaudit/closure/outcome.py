@@ -43,6 +43,16 @@ class Tally:
     last_refuted: int | None = None
 
     @property
+    def decided_finite(self) -> int:
+        """Decided rows but those on which just one side is finite, which refute any formula."""
+        return self.decided - self.nonfinite
+
+    @property
+    def refuted_finite(self) -> int:
+        """Refuted rows among those."""
+        return self.refuted - self.nonfinite
+
+    @property
     def steps(self) -> tuple[int, int] | None:
         """First and last refuted step, or None."""
         if self.first_refuted is None or self.last_refuted is None:
@@ -108,8 +118,10 @@ class Outcome:
     first_rounded: ViolatingRow | None = None
 
     def fitting(self) -> tuple[Candidate, ...]:
-        """Rivals that every decided row allows, where some row refutes the declared formula."""
-        if not self.declared.refuted or self.declared.nonfinite:
+        """Rivals that every finite row allows, where some finite row refutes the formula."""
+        if not self.declared.refuted_finite:
             return ()
-        least = self.declared.decided
-        return tuple(r for r, t in self.rivals if t.decided >= least and not t.refuted)
+        least = self.declared.decided_finite
+        return tuple(
+            r for r, t in self.rivals if t.decided_finite >= least and not t.refuted_finite
+        )

@@ -135,13 +135,13 @@ class Join:
                 rows = rows if keep is None else rows.part(keep[part])
             yield rows
 
-    def _by_record(self, first: int, table: Table) -> Rows:
-        """A stretch whose records are its rows."""
+    def _by_record(self, first: int, table: Table, apart: Sequence[str] = ()) -> Rows:
+        """A stretch whose records are its rows; terms that are `apart` are left out."""
         records = np.zeros(0, np.int64)
         if self.total in table.columns:
             records = table.columns[self.total].records
         values, present = {}, {}
-        for tag in (self.total, *self.terms):
+        for tag in (t for t in (self.total, *self.terms) if t not in apart):
             values[tag], present[tag] = _in_records(table.columns.get(tag), records)
         return Rows(
             _at(self.keys.steps_of(first, table), records),
@@ -151,7 +151,7 @@ class Join:
             present,
             np.zeros(len(records), bool),
             self.keys.known,
-            orphans=_orphans(table, self.total, self.terms),
+            orphans=0 if apart else _orphans(table, self.total, self.terms),
         )
 
     def _by_key(
@@ -163,7 +163,7 @@ class Join:
     ) -> Rows:
         """All rows at once, some of whose terms have records of their own."""
         table = self.log.whole(wanted)
-        rows = self._by_record(0, table)
+        rows = self._by_record(0, table, apart)
         anchor, values, present = table.columns[self.total], dict(rows.values), dict(rows.present)
         ambiguous = np.zeros(len(rows), bool)
         key = self.keys.key if self.keys.key is not None else np.arange(self.log.records)
@@ -172,9 +172,7 @@ class Join:
             values[tag], present[tag], unclear = pair(table.columns[tag], anchor, own)
             ambiguous |= unclear
         count = int(np.sum(repeated)) if repeated is not None else 0
-        rows = replace(
-            rows, values=values, present=present, ambiguous=ambiguous, orphans=0, duplicates=count
-        )
+        rows = replace(rows, values=values, present=present, ambiguous=ambiguous, duplicates=count)
         return rows if keep is None else rows.part(keep)
 
     def _policy(self) -> tuple[Bools | None, Bools | None]:

@@ -22,7 +22,7 @@ def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
         where = f"from {unit} {declared.first_refuted:,}"
         rows = f"{declared.refuted:,} of {declared.decided:,} decided rows refute the formula"
         first = next(iter(evidence.explanations), None)
-        if first is not None and not first.decisive:
+        if first is not None and not first.decisive and not declared.nonfinite:
             return Verdict.INCONCLUSIVE, f"{first.summary}: {rows} as it stands{_settle(first)}"
         follows = f"{first.summary}: " if first is not None else ""
         return Verdict.FAIL, f"{follows}{rows}, {where}"

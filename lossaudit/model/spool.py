@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from lossaudit.errors import InputError
 
-BUDGET = 96 << 20
+BUDGET = 80 << 20
 """Bytes kept in memory; a log beyond that goes to the temporary folder and is read back in turn."""
 
 _MOST_COUNTED = 1 << 20
+_LARGEST = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,19 @@ class Spilled:
 
 
 Kept = NDArray[Any] | Spilled | range
-"""An array as the spool keeps it; consecutive whole numbers are kept as their range."""
+"""An array as the spool keeps it; whole numbers that rise evenly are kept as their range."""
+
+
+def _as_range(array: NDArray[Any]) -> range | None:
+    """The range that an array is, if it is one."""
+    if array.dtype != np.int64 or not len(array):
+        return None
+    first, last = int(array[0]), int(array[-1])
+    step = int(array[1]) - first if len(array) > 1 else 1
+    if step <= 0 or last != first + step * (len(array) - 1) or last > _LARGEST - step:
+        return None
+    run = range(first, last + step, step)
+    return run if np.array_equal(array, np.arange(run.start, run.stop, run.step)) else None
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -51,10 +64,8 @@ class Spool:
         Raises:
             InputError: if the temporary folder cannot take what memory may not hold.
         """
-        if array.dtype == np.int64 and len(array):
-            run = range(int(array[0]), int(array[0]) + len(array))
-            if int(array[-1]) == run[-1] and np.array_equal(array, np.arange(run.start, run.stop)):
-                return run
+        if (run := _as_range(array)) is not None:
+            return run
         if self._held + array.nbytes <= self.budget:
             self._held += array.nbytes
             return array
@@ -72,8 +83,8 @@ class Spool:
 
     def _counted(self, run: range) -> NDArray[np.int64]:
         """The numbers of a range; small ones, which every pass asks for, are there already."""
-        if run.start < 0 or run.stop > _MOST_COUNTED:
-            return np.arange(run.start, run.stop, dtype=np.int64)
+        if run.start < 0 or run.stop > _MOST_COUNTED or run.step > 1:
+            return np.arange(run.start, run.stop, run.step, dtype=np.int64)
         if len(self._counting) < run.stop:
             self._counting = np.arange(run.stop, dtype=np.int64)
             self._counting.flags.writeable = False

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LEAST = 1 << 19
 """Bytes of a block from which on it pays to load the bulk parser."""
 
-_AHEAD = 6
+_AHEAD = 4
 _THREADS = 2
 
 Parsed = TypeVar("Parsed")

@@ -18,7 +18,9 @@ from lossaudit.witnesses.number_cells import parse_cells
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?')
 _MARKS = b",}"
-_FEWEST_ROWS = 20
+
+_WIDE = 1 << 13
+"""Bytes of a line, on average, beyond which there are so many tags that lines are read faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,15 @@ def read_block(text: bytes) -> JsonRows | None:
 
     Numbers are correctly rounded, and what JSON does not take for a number is none here.
     """
+    if not text.endswith(b"\n") or len(text) > _WIDE * text.count(b"\n"):
+        return None
     template = _learn(text[: text.find(b"\n") + 1])
-    if template is None or not text.endswith(b"\n"):
+    if template is None:
         return None
     raw = np.frombuffer(text, np.uint8)
     marks = np.flatnonzero((raw == _MARKS[0]) | (raw == _MARKS[1]))
     count = len(marks) // template.marks
-    if count < _FEWEST_ROWS or len(marks) != count * template.marks:
+    if len(marks) != count * template.marks or not count:
         return None
     places = marks.reshape(count, template.marks)
     blanked = _blank(text, template, [places[:, i].copy() for i in template.ends])
@@ -87,9 +91,9 @@ def _learn(line: bytes) -> _Template | None:
         numbers = numbers_of(record)[0] if isinstance(record, dict) else {}
     except RefusedError:
         return None
-    tags = {tag: int(number) for tag, number in numbers.items() if number in range(len(found))}
-    if len(tags) != len(numbers) or sorted(tags.values()) != list(range(len(found))):
+    if sorted(numbers.values()) != list(range(len(found))):
         return None  # a number in a list, or in a string
+    tags = {tag: int(number) for tag, number in numbers.items()}
     inside = [sum(piece.count(mark) for mark in (b",", b"}")) for piece in pieces]
     ends = tuple(np.cumsum(inside[:-1]).tolist())
     return _Template(tags, pieces, ends, sum(inside))

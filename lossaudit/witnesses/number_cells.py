@@ -80,6 +80,7 @@ class Marks:
         kinds: the bytes there: point, comma or newline.
         rows: how many rows there are.
         width: cells in each.
+        pattern: the kinds of a row, where all rows have the same, else empty.
     """
 
     text: bytes
@@ -87,6 +88,7 @@ class Marks:
     kinds: NDArray[np.uint8]
     rows: int
     width: int
+    pattern: bytes
 
 
 def find_marks(text: bytes, width: int) -> Marks | None:
@@ -97,11 +99,14 @@ def find_marks(text: bytes, width: int) -> Marks | None:
     wanted = (kinds == _POINT) | (kinds == _COMMA) | (kinds == _NEWLINE)
     if not wanted.all():  # signs and blanks
         places, kinds = places[wanted], kinds[wanted]
-    ends = kinds[kinds != _POINT].tobytes()
+    found, row = kinds.tobytes(), b"," * (width - 1) + b"\n"
+    pattern = found[: found.find(b"\n") + 1]
+    rows = len(found) // max(len(pattern), 1)
+    if pattern.replace(b".", b"") == row and pattern * rows == found:
+        return Marks(text, places, kinds, rows, width, pattern)
+    ends = found.replace(b".", b"")
     rows = len(ends) // width
-    if ends != (b"," * (width - 1) + b"\n") * rows:
-        return None
-    return Marks(text, places, kinds, rows, width)
+    return Marks(text, places, kinds, rows, width, b"") if row * rows == ends else None
 
 
 def count_decimals_shown(marks: Marks, columns: list[Cells]) -> list[Span] | None:
@@ -113,35 +118,39 @@ def count_decimals_shown(marks: Marks, columns: list[Cells]) -> list[Span] | Non
     Returns:
         One for each column; None where an exponent is longer than numbers need.
     """
-    text, rows, kinds = marks.text, marks.rows, marks.kinds
-    period = len(kinds) // rows
-    pattern = kinds[:period].tobytes()
-    finite = all(len(c.values) == rows and np.isfinite(c.values).all() for c in columns)
-    has_exponents = b"e" in text or b"E" in text
-    if finite and not has_exponents and kinds.tobytes() == pattern * rows:
-        places = marks.places.reshape(rows, period)
-        return [
-            _span(places[:, i] - places[:, i - 1] - 1) if i and pattern[i - 1] == _POINT else (0, 0)
-            for i, kind in enumerate(pattern)
-            if kind != _POINT
-        ]
-    shown = _shown(marks)
-    if has_exponents and not _shift(shown, marks):
+    shown = _characters(marks)
+    if (b"e" in marks.text or b"E" in marks.text) and not _shift(shown, marks):
         return None
-    table = shown.reshape(rows, marks.width)
-    return [_span(table[c.records, i][np.isfinite(c.values)]) for i, c in enumerate(columns)]
+    return [_span(_finite(column, shown[:, i])) for i, column in enumerate(columns)]
+
+
+def _finite(column: Cells, shown: Ints) -> Ints:
+    """What is shown of a column's finite numbers."""
+    if len(column.records) < len(shown):
+        shown = shown[column.records]
+    finite = np.isfinite(column.values)
+    return shown if finite.all() else shown[finite]
 
 
 def _span(shown: Ints) -> Span:
     return (int(shown.min()), int(shown.max())) if len(shown) else None
 
 
-def _shown(marks: Marks) -> Ints:
-    """Characters after the point of every cell, 0 where there is none, shape (cells,)."""
+def _characters(marks: Marks) -> Ints:
+    """Characters after the point of every cell, 0 where there is none, shape (rows, width)."""
+    if marks.pattern:
+        places = marks.places.reshape(marks.rows, -1)
+        ends = [i for i, kind in enumerate(marks.pattern) if kind != _POINT]
+        shown = np.zeros((marks.rows, marks.width), np.int64)
+        for cell, end in enumerate(ends):
+            if end and marks.pattern[end - 1] == _POINT:
+                shown[:, cell] = places[:, end] - places[:, end - 1] - 1
+        return shown
     is_end = marks.kinds != _POINT
     at = np.flatnonzero(is_end)
     before = at - 1  # -1 is the last mark, which is no point
-    return np.where(is_end[before], 0, marks.places[at] - marks.places[before] - 1)
+    length = marks.places[at] - marks.places[before] - 1
+    return np.where(is_end[before], 0, length).reshape(marks.rows, marks.width)
 
 
 def _shift(shown: Ints, marks: Marks) -> bool:
@@ -149,8 +158,9 @@ def _shift(shown: Ints, marks: Marks) -> bool:
     raw = np.frombuffer(marks.text, np.uint8)
     starts = np.flatnonzero((raw | 0x20) == ord("e"))
     ends = marks.places[marks.kinds != _POINT]
-    cells = np.searchsorted(ends, starts)
-    lengths = ends[cells] - starts - 1
+    place = np.searchsorted(ends, starts)
+    cells = np.divmod(place, marks.width)
+    lengths = ends[place] - starts - 1
     if (lengths > _LONGEST_EXPONENT).any():
         return False
     exponents = np.zeros(len(starts), np.int64)

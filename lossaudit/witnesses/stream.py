@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import select
 import stat
 import sys
 import zlib
@@ -78,6 +79,8 @@ class LogStream:
     def _stored_piece(self) -> bytes:
         """The next bytes as stored; a file that fails midway ends there, with damage."""
         try:
+            if self._watch.is_pipe:
+                return _piped(self.stored.fileno())
             return self.stored.read(BLOCK)
         except OSError as error:
             if not self._read:
@@ -118,6 +121,19 @@ class _BrokenError(Exception):
 
 class _CutError(_BrokenError):
     """Compressed data ends too early."""
+
+
+def _piped(pipe: int) -> bytes:
+    """The next block of a pipe; Ctrl-C ends the wait, which a plain read goes on with."""
+    piece, waiting = bytearray(), select.poll()
+    waiting.register(pipe, select.POLLIN)
+    while len(piece) < BLOCK:
+        waiting.poll()  # polars has interrupted reads started again, but not this
+        more = os.read(pipe, BLOCK - len(piece))
+        if not more:
+            break
+        piece += more
+    return bytes(piece)
 
 
 def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

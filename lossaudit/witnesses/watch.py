@@ -19,16 +19,20 @@ class Watch:
         name: the log, as the user named it ("-" is standard input).
         stored: the open file.
         opened: its state then; None where it is a pipe, which has no state to compare.
+        is_pipe: whether it is read from a pipe, or another file that may keep its readers waiting.
     """
 
     name: str
     stored: BinaryIO
     opened: os.stat_result | None
+    is_pipe: bool = False
 
     @classmethod
     def of(cls, name: str, stored: BinaryIO) -> Watch:
         """Look at a file that has just been opened."""
-        return cls(name, stored, _regular(stored))
+        found = _state(stored)
+        is_file = found is not None and stat.S_ISREG(found.st_mode)
+        return cls(name, stored, found if is_file else None, found is not None and not is_file)
 
     def changes(self, read: int) -> list[Change]:
         """What has happened since, to the file and to its name.
@@ -36,7 +40,7 @@ class Watch:
         Args:
             read: how many of its bytes were read.
         """
-        now = _regular(self.stored)
+        now = _state(self.stored)
         if self.opened is None or now is None:
             return []
         what = f"{read:,} bytes were read"
@@ -70,10 +74,9 @@ class Watch:
             yield Change(text, self.name)
 
 
-def _regular(stored: BinaryIO) -> os.stat_result | None:
-    """The state of an open regular file, None for everything else."""
+def _state(stored: BinaryIO) -> os.stat_result | None:
+    """The state of an open file; None for bytes in memory, and for a file that is closed."""
     try:
-        found = os.fstat(stored.fileno())
-    except (OSError, ValueError):  # no file at all (io.UnsupportedOperation), or a closed one
+        return os.fstat(stored.fileno())
+    except (OSError, ValueError):
         return None
-    return found if stat.S_ISREG(found.st_mode) else None

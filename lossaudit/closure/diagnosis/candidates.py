@@ -116,10 +116,14 @@ def survivors(tried: Sequence[Candidate], trial: Trial, least: int) -> list[Cand
         if not len(rows):
             continue
         for place, judged in zip(list(alive), panel.judge(prepared, alive)[1], strict=True):
-            if judged is None or judged.decision.refuted.any() or judged.excused.any():
+            if judged is None or judged.excused.any():
+                alive.remove(place)
+                continue
+            finite = ~judged.decision.nonfinite
+            if (judged.decision.refuted & finite).any():
                 alive.remove(place)
             else:
-                decided[place] += int(np.count_nonzero(judged.decision.decided))
+                decided[place] += int(np.count_nonzero(judged.decision.decided & finite))
     return [tried[i] for i in alive if decided[i] >= least]
 
 

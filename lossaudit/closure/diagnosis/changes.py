@@ -14,7 +14,7 @@ from lossaudit.numerics.simplest import simplest_number
 from lossaudit.spec.tree import Comparison, Expr, Name, Number, to_float, walk
 
 COVERED = 0.98
-"""Share of the rows that long stretches must make up."""
+"""Share of the rows that long stretches make up, but for rows that blur a change."""
 
 MOST_CHANGES = 5
 
@@ -48,7 +48,10 @@ def find_changes(
     """
     least = max(2 * len(weights), 5)
     long = [s for s in stretches if len(s) >= least]
-    if not 2 <= len(long) <= MOST_CHANGES + 1 or sum(map(len, long)) < COVERED * rows:
+    # a mean over the change fits neither side, but may agree with a few rows after it
+    blurred = (len(long) - 1) * len(weights)
+    covered = sum(map(len, long)) + max(blurred, (1 - COVERED) * rows)
+    if not 2 <= len(long) <= MOST_CHANGES + 1 or covered < rows:
         return []
     changes = []
     for one, two in pairwise(long):

@@ -80,7 +80,7 @@ def _known_formulas(trial: Trial, outcome: Outcome) -> Iterator[Explanation]:
             formula = render(rival.expr)
             yield Explanation("rival-formula", said, formula, {"rival": rival.name})
     known = list(automatic(outcome))
-    more = survivors(candidates(trial.binding.form), trial, outcome.declared.decided)
+    more = survivors(candidates(trial.binding.form), trial, outcome.declared.decided_finite)
     seen = set[tuple[str, str]]()  # one formula may come from two defects
     for candidate in (*known, *more):
         text = render(candidate.expr)
@@ -111,7 +111,7 @@ def _courses(spec: Spec, trial: Trial, outcome: Outcome) -> Iterator[Explanation
         yield Explanation("hidden-term", said, "", {"low": course.low, "high": course.high})
     if factors.factor.is_possible and factors.factor.rows >= LEAST_ROWS:
         yield from _factor(spec, trial, factors.factor)
-    changes = find_changes(outcome.weights, outcome.stretches, _weighed(outcome))
+    changes = find_changes(outcome.weights, outcome.stretches, outcome.declared.decided_finite)
     if changes:
         end = outcome.steps[1] if outcome.steps else changes[-1].first
         yield explain_changes(changes, trial.binding.declared, end)
@@ -119,10 +119,6 @@ def _courses(spec: Spec, trial: Trial, outcome: Outcome) -> Iterator[Explanation
 
 def _all_rows_agree(outcome: Outcome) -> bool:
     return outcome.box is not None and outcome.box.complete
-
-
-def _weighed(outcome: Outcome) -> int:
-    return outcome.declared.decided - outcome.declared.nonfinite
 
 
 def _factor(spec: Spec, trial: Trial, factor: Interval) -> Iterator[Explanation]:
@@ -180,8 +176,8 @@ def _smoothed(trial: Trial) -> Iterator[Explanation]:
 
 def _other_weights(trial: Trial, outcome: Outcome) -> list[Explanation]:
     """Weights that all rows allow, whatever they may mean."""
-    if outcome.declared.decided <= 2 * len(outcome.weights):
+    if outcome.declared.decided_finite <= 2 * len(outcome.weights):
         return []  # some weights fit any few rows
     tried: list[Candidate] = from_certified(trial.binding.form, outcome)
-    left = survivors(tried, trial, outcome.declared.decided)
+    left = survivors(tried, trial, outcome.declared.decided_finite)
     return [Explanation(c.check, c.summary, render(c.expr)) for c in left]

@@ -30,6 +30,13 @@ def effects(behind: int) -> Crcs:
     return found
 
 
+@lru_cache(maxsize=1 << 6)
+def pair_effects(behind: int) -> Crcs:
+    """Shape (65536,): what two bytes do, as a little-endian number, that `behind` bytes follow."""
+    found: Crcs = np.bitwise_xor.outer(effects(behind), effects(behind + 1)).ravel()
+    return found
+
+
 def masked(crcs: Crcs) -> Crcs:
     """CRCs as TFRecord stores them; see `framing.masked_crc`."""
     return (crcs >> np.uint32(15) | crcs << np.uint32(17)) + np.uint32(MASK_DELTA)

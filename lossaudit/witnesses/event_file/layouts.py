@@ -7,7 +7,7 @@ same of other numbers: nothing in a number can change what stands around it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,6 +15,7 @@ import numpy as np
 from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 
+from lossaudit.model.table import Bools, Ints
 from lossaudit.witnesses.event_file.crc import Crcs
 from lossaudit.witnesses.event_file.event import Scalar, lay_out
 from lossaudit.witnesses.event_file.prefix import Prefix, read_prefix
@@ -23,7 +24,7 @@ from lossaudit.witnesses.event_file.rows import Rows
 LONGEST = 1 << 12
 """Only events of up to 4 KiB are learned."""
 
-_MOST = 1 << 12
+_MOST, _MOST_PLACES = 1 << 12, 8
 _WORD = 8
 _SCATTER = 0x9E3779B97F4A7C15  # odd, so that multiplying by it loses nothing
 
@@ -44,19 +45,31 @@ class Tails:
     tails: list[bytes] = field(default_factory=list)
     tags: list[tuple[str, ...]] = field(default_factory=list)
 
-    def find(self, rows: Rows, at: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Which tail begins at byte `at` of each row, and whether one does."""
+    def find(self, rows: Rows, at: int) -> tuple[int | Ints, Bools]:
+        """Which tail begins at byte `at` of each row, and whether one does.
+
+        If all are one and the same, it is a single number.
+        """
         starts, masks, words = self._words
         found = [rows.words(at + start) & mask for start, mask in zip(starts, masks, strict=True)]
-        if len(self.tails) == 1:
-            which = np.zeros(len(rows), np.intp)
-        else:
-            order, known = self._hashes
-            which = order[np.searchsorted(known, _hash(found)).clip(max=len(order) - 1)]
-        equal = np.ones(len(rows), np.bool_)
-        for mine, theirs in zip(found, words, strict=True):
-            equal &= mine == theirs[which]
-        return which, equal
+        order, known = self._hashes
+        of_first = order[np.searchsorted(known, _hash([w[:1] for w in found])) % len(order)]
+        equal = _all_equal(found, [word[of_first] for word in words])
+        if len(order) == 1 or equal.all():
+            return int(of_first[0]), equal
+        which = order[np.searchsorted(known, _hash(found)) % len(order)]
+        return which, _all_equal(found, [word[which] for word in words])
+
+    def split(self, which: int | Ints) -> Iterator[tuple[tuple[str, ...], Ints | slice]]:
+        """(tags, rows that have them) for each tail that `find` found."""
+        if isinstance(which, int):
+            yield self.tags[which], slice(None)
+            return
+        order = np.argsort(which.astype(np.uint16), kind="stable")
+        bounds = np.cumsum(np.bincount(which, minlength=len(self.tails))).tolist()
+        for tags, begin, end in zip(self.tags, [0, *bounds], bounds, strict=False):
+            if begin < end:
+                yield tags, order[begin:end]
 
     def crcs(self, prefix: Prefix) -> Crcs:
         """The CRC of each tail behind a prefix, with zeros for all that varies."""
@@ -77,12 +90,12 @@ class Tails:
         for place in self.places:
             fixed[place : place + 4] = 0
         joined = np.frombuffer(b"".join([fixed.tobytes(), *self.tails]), np.uint8)
-        rows = Rows(joined.reshape(-1, size))
+        rows = Rows.of(joined.reshape(-1, size))
         columns = [rows.words(start).copy() for start in starts]
         return starts, np.array([c[0] for c in columns]), [c[1:] for c in columns]
 
     @cached_property
-    def _hashes(self) -> tuple[NDArray[np.intp], Words]:
+    def _hashes(self) -> tuple[Ints, Words]:
         """Which tail has the n-th hash, and the hashes in order."""
         hashes = _hash(self._words[2])
         order = np.argsort(hashes)
@@ -96,6 +109,13 @@ class Tails:
             self.__dict__.pop(name, None)
 
 
+def _all_equal(words: Sequence[Words], others: Sequence[Words]) -> Bools:
+    equal: Bools = words[0] == others[0]
+    for mine, theirs in zip(words[1:], others[1:], strict=True):
+        equal &= mine == theirs
+    return equal
+
+
 def _hash(words: Sequence[Words]) -> Words:
     total = words[0] * np.uint64(_SCATTER)
     for word in words[1:]:
@@ -104,7 +124,11 @@ def _hash(words: Sequence[Words]) -> Words:
 
 
 class Layouts:
-    """All tails that were learned; no more than 4,096, so that no file can make us keep more."""
+    """The tails that were learned.
+
+    There are no more than 4,096 of them, with numbers in eight different places where they have
+    the same length, so that no file can make us keep or try more.
+    """
 
     def __init__(self) -> None:
         self._by_length: dict[int, dict[tuple[int, ...], Tails]] = {}
@@ -131,6 +155,7 @@ class Layouts:
         if len(self._known) >= _MOST:
             self._known.clear()
             self._by_length.clear()
-        self._known.add(tail)
         of_length = self._by_length.setdefault(len(tail), {})
-        of_length.setdefault(places, Tails(places)).add(tail, tags)
+        if places in of_length or len(of_length) < _MOST_PLACES:
+            self._known.add(tail)
+            of_length.setdefault(places, Tails(places)).add(tail, tags)

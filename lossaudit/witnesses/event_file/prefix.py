@@ -38,9 +38,9 @@ class Prefix:
         return len(self.fixed)
 
     @property
-    def varying(self) -> list[int]:
-        """The bytes of a wall time and of a step."""
-        return [*range(1, 9 if self.wall_time else 1), *range(self._step_at, self.size)]
+    def varying(self) -> list[tuple[int, int]]:
+        """(place, bytes) of the wall time and of the step."""
+        return [(1, 8 if self.wall_time else 0), (self._step_at, self.step_bytes)]
 
     @property
     def _step_at(self) -> int:
@@ -53,20 +53,32 @@ class Prefix:
         if not self.step_bytes:
             found &= rows.column(step_at) != _STEP
             return found
-        found &= rows.column(step_at - 1) == _STEP
-        last = at + self.size - 1
-        for place in range(step_at, last):
-            found &= rows.column(place) >= 0x80
-        found &= rows.column(last) < 0x80
+        more = min(self.step_bytes, 7)  # a word holds the key and so many bytes of the step
+        word = rows.words(step_at - 1) & np.uint64(0xFF | _repeated(0x80, more) << 8)
+        last = more if more < self.step_bytes else more - 1
+        found &= word == np.uint64(_STEP | _repeated(0x80, last) << 8)
+        for place in range(step_at + more, at + self.size):
+            found &= (rows.column(place) >= 0x80) == (place < at + self.size - 1)
         return found
 
     def steps(self, rows: Rows, at: int) -> Ints:
         """Shape (rows,): the steps of rows that have this prefix at byte `at`."""
-        steps = np.zeros(len(rows), np.uint64)
-        for group in range(self.step_bytes):
-            byte = rows.column(at + self._step_at + group).astype(np.uint64)
-            steps |= (byte & np.uint64(0x7F)) << np.uint64(7 * group)
+        if not self.step_bytes:
+            return np.zeros(len(rows), np.int64)
+        step_at = at + self._step_at
+        word = rows.words(step_at)
+        steps = word & np.uint64(0x7F)
+        for group in range(1, min(self.step_bytes, 8)):
+            steps |= word >> np.uint64(group) & np.uint64(0x7F << 7 * group)
+        for group in range(8, self.step_bytes):
+            byte = rows.column(step_at + group).astype(np.uint64) & np.uint64(0x7F)
+            steps |= byte << np.uint64(7 * group)
         return steps.view(np.int64)
+
+
+def _repeated(byte: int, count: int) -> int:
+    """A number of `count` equal bytes."""
+    return int.from_bytes(bytes([byte]) * count, "little")
 
 
 def read_prefix(payload: bytes) -> Prefix | None:

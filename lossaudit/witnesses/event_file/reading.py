@@ -61,7 +61,8 @@ class _Reading:
             return self._next_record()
         decoder = Decoder(content, starts, self._layouts)
         starts += self._window.base
-        singles = {}
+        singles: dict[int, list[Single]] = {}
+        run = Run(starts[:-1], decoder.steps, decoder.done, decoder.groups, singles)
         for single in np.flatnonzero(~decoder.done).tolist():
             self._position = int(starts[single])
             decoder.steps[single], scalars = self._read_single()
@@ -69,18 +70,17 @@ class _Reading:
                 singles[single] = scalars
             if self._position != starts[single + 1]:
                 self._most = _FEWEST
-                groups = [group.first(single + 1) for group in decoder.groups]
-                return Run(starts[: single + 1], decoder.steps[: single + 1], groups, singles)
+                return run.first(single + 1)
         self._position = int(starts[-1])
         self._most = min(2 * self._most, _MOST)
-        return Run(starts[:-1], decoder.steps, decoder.groups, singles)
+        return run
 
     def _next_record(self) -> Run:
         """Read one record, whatever lies there."""
         start = self._position
         step, scalars = self._read_single()
         singles = {0: scalars} if scalars else {}
-        return Run(np.array([start]), np.array([step]), [], singles)
+        return Run(np.array([start]), np.array([step]), np.array([False]), [], singles)
 
     def _read_single(self) -> tuple[int, list[Single]]:
         """Read what lies at the position, and go on behind it: step and scalars, if it has some."""

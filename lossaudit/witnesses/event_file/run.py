@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lossaudit.model.table import Floats, Ints, Storage
+from lossaudit.model.table import Bools, Floats, Ints, Storage
 
 Single = tuple[str, float, Storage]
+"""A tag, its value, and the width in which it was stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Events whose numbers stand in the same places.
+    """Events that have the same tags, all float32, in the same places.
 
     Attributes:
-        members: shape (N,), increasing: which events of the run they are.
-        which: shape (N,), the index in `tags` of each event's tags.
-        tags: the tags of an event, by place.
-        values: by place, shape (N,): the float32 numbers there.
+        members: shape (N,), increasing, N > 0: which events of the run they are.
+        tags: the tags of an event.
+        values: of each tag, shape (N,).
     """
 
     members: Ints
-    which: NDArray[np.intp]
-    tags: list[tuple[str, ...]]
+    tags: tuple[str, ...]
     values: list[Floats]
 
-    def sightings(self) -> list[tuple[int, int]]:
-        """(event, index in `tags`) of the first event of each index that there is."""
-        first = np.full(len(self.tags), -1, np.int64)
-        first[self.which[::-1]] = self.members[::-1]  # of equal indices the last one counts
-        seen = np.flatnonzero(first >= 0)
-        return list(zip(first[seen].tolist(), seen.tolist(), strict=True))
-
-    def first(self, count: int) -> Group:
-        """Those among the run's first `count` events."""
+    def first(self, count: int) -> Group | None:
+        """Those among the run's first `count` events, or None if there are none."""
         most = int(np.searchsorted(self.members, count))
-        values = [v[:most] for v in self.values]
-        return replace(self, members=self.members[:most], which=self.which[:most], values=values)
+        if most == 0:
+            return None
+        return Group(self.members[:most], self.tags, [v[:most] for v in self.values])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +42,26 @@ class Run:
     Attributes:
         starts: shape (N,), the byte offset at which each begins.
         steps: shape (N,), their steps.
+        grouped: shape (N,), whether an event is in one of the groups.
         groups: events that were decoded together.
-        singles: (tag, value, storage) of every other event that has scalars, by event.
+        singles: the scalars of every other event that has some, by event.
     """
 
     starts: Ints
     steps: Ints
+    grouped: Bools
     groups: list[Group]
     singles: dict[int, list[Single]]
+
+    def counts(self) -> Ints:
+        """Shape (N,): how many records each event makes: one that gives a tag twice makes two."""
+        counts = self.grouped.astype(np.int64)
+        for event, scalars in self.singles.items():
+            counts[event] = max(Counter(tag for tag, _, _ in scalars).values())
+        return counts
+
+    def first(self, count: int) -> Run:
+        """The first `count` events; `singles` holds no others."""
+        groups = [g for group in self.groups if (g := group.first(count)) is not None]
+        steps, grouped = self.steps[:count], self.grouped[:count]
+        return Run(self.starts[:count], steps, grouped, groups, self.singles)

@@ -48,9 +48,11 @@ class Walk:
 
     def _one_by_one(self, content: bytes, at: int, most: int) -> Ints:
         """Where the next records end."""
-        sizes, ends, end = self._sizes, [], len(content)
+        size_of, ends, end = self._sizes.get, [], len(content)
         for _ in range(most):
-            size = sizes.get(content[at : at + HEADER]) or self._look(content[at : at + HEADER])
+            size = size_of(content[at : at + HEADER])
+            if size is None:
+                size = self._look(content[at : at + HEADER])
             at += size
             if not size or at > end:
                 break
@@ -97,6 +99,6 @@ def _repeated(content: bytes, cycle: Ints, most: int) -> Ints:
     shifts = size * np.arange(times + 1)[:, np.newaxis]
     starts = Rows.gather(content, (cycle[:-1] + shifts).ravel(), HEADER)
     headers = starts.content.reshape(times + 1, length * HEADER).view(np.uint32)
-    alike = (headers == headers[0]).all(axis=1)
-    good = times if alike.all() else int(alike.argmin()) - 1
+    alike = headers == headers[0]
+    good = times if alike.all() else int(alike.all(axis=1).argmin()) - 1
     return (cycle[1:] + shifts[1 : good + 1]).ravel()

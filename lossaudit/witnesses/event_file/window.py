@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-_AHEAD = 1 << 20
+_AHEAD = 1 << 16
 
 
 class Window:

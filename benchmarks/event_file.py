@@ -1,0 +1,236 @@
+"""How fast TensorBoard event files are read, as ratios to TensorBoard's own readers.
+
+    python benchmarks/event_file.py [STEPS]
+
+The files are as torch's SummaryWriter writes them: an event of its own for every scalar, wall times
+that vary, right checksums. The regular one has three tags at every step; the mixed one has fifteen
+in random order, some left out, and histograms between them.
+
+Each measurement is a process of its own, and time is its CPU time, user plus system, from before
+the file is opened until all numbers are there; imports are done before. TensorBoard's readers are
+made to keep every scalar, as lossaudit does; its data server verifies checksums too.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from google_crc32c import value as crc32c
+
+ROOT = Path(__file__).parent.parent
+STEPS = 1_000_000
+TAGS = ("loss/all", "loss/lip", "loss/lat")
+MORE_TAGS = tuple(f"metric/{n}{'x' * (n % 7)}" for n in range(12))
+FORMULA = "`loss/all` = 2.0*`loss/lip` + `loss/lat`"
+TURNS = 3
+
+
+class Row(NamedTuple):
+    """One ratio.
+
+    Attributes:
+        name: what is compared.
+        ours, theirs: the two measurements.
+        unit: theirs.
+        bound: ">= 100", or what else the ratio must be.
+    """
+
+    name: str
+    ours: float
+    theirs: float
+    unit: str
+    bound: str
+
+    @property
+    def ratio(self) -> float:
+        """Ours by theirs."""
+        return self.ours / self.theirs
+
+
+# Writing ------------------------------------------------------------------------------------------
+
+
+def masked_crc(content: bytes) -> bytes:
+    crc = crc32c(content)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def varint(number: int) -> bytes:
+    encoded = b""
+    while number > 0x7F:
+        encoded += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return encoded + bytes([number])
+
+
+def field(number: int, content: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + varint(len(content)) + content
+
+
+def frame(payload: bytes) -> bytes:
+    length = struct.pack("<Q", len(payload))
+    return length + masked_crc(length) + payload + masked_crc(payload)
+
+
+def event(wall_time: float, step: int, content: bytes) -> bytes:
+    at = b"\x10" + varint(step) if step else b""
+    return frame(b"\x09" + struct.pack("<d", wall_time) + at + content)
+
+
+def scalar(tag: str, value: float) -> bytes:
+    return field(5, field(1, field(1, tag.encode()) + b"\x15" + struct.pack("<f", value)))
+
+
+def regular(steps: int) -> Iterator[bytes]:
+    """Three tags at every step, whose total is right in float32."""
+    draw = random.Random(80).random
+    to_float32 = struct.Struct("<f")
+    wall_time = 1.7e9
+    for step in range(steps):
+        lip, lat = (to_float32.unpack(to_float32.pack(draw()))[0] for _ in range(2))
+        for tag, value in zip(TAGS, (2 * lip + lat, lip, lat), strict=True):
+            wall_time += 0.01 * draw()
+            yield event(wall_time, step, scalar(tag, value))
+
+
+def mixed(steps: int) -> Iterator[bytes]:
+    """Fifteen tags in random order, some left out, and histograms between them."""
+    rng = random.Random(80)
+    tags = [*TAGS, *MORE_TAGS]
+    histogram = field(5, field(1, field(1, b"weights") + field(5, bytes(range(200)))))
+    for step in range(steps):
+        wall_time = 1.7e9 + step + rng.random()
+        rng.shuffle(tags)
+        yield from (
+            event(wall_time, step, scalar(tag, rng.random())) for tag in tags if rng.random() < 0.7
+        )
+        if step % 3 == 0:
+            yield event(wall_time, step, histogram)
+
+
+def write(folder: Path, events: Iterator[bytes]) -> Path:
+    """A folder with an event file, as the data server wants it; returns the file."""
+    folder.mkdir()
+    path = folder / "events.out.tfevents.1700000000.host.1.0"
+    with path.open("wb") as file:
+        file.write(event(1.7e9, 0, field(3, b"brain.Event:2")))
+        file.writelines(events)
+    return path
+
+
+# Measuring, in a process of its own ---------------------------------------------------------------
+
+
+def cpu_seconds(who: int) -> float:
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
+
+
+def resident() -> int:
+    """Bytes in memory now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def read(path: str) -> dict[str, float]:
+    from lossaudit.witnesses.log import read_log, readers
+
+    readers()
+    before, begin = resident(), cpu_seconds(resource.RUSAGE_SELF)
+    log = read_log(path).log
+    seconds = cpu_seconds(resource.RUSAGE_SELF) - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    events = sum(column.count for column in log.columns.values())
+    return {"seconds": seconds, "events": events, "memory": peak}
+
+
+def check(path: str) -> dict[str, float]:
+    from lossaudit.audit import check_logs
+    from lossaudit.spec.load import spec_from_formula
+
+    spec = spec_from_formula(FORMULA)
+    begin = cpu_seconds(resource.RUSAGE_SELF)
+    result = check_logs(spec, [path])
+    seconds = cpu_seconds(resource.RUSAGE_SELF) - begin
+    assert result.verdict.name == "PASS", result.reason
+    return {"seconds": seconds}
+
+
+def accumulator(path: str) -> dict[str, float]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    begin = cpu_seconds(resource.RUSAGE_SELF)
+    read = EventAccumulator(path, size_guidance={"scalars": 0}).Reload()
+    seconds = cpu_seconds(resource.RUSAGE_SELF) - begin
+    return {"seconds": seconds, "events": sum(len(read.Scalars(t)) for t in read.Tags()["scalars"])}
+
+
+def data_server(path: str) -> dict[str, float]:
+    from tensorboard_data_server import server_binary
+
+    keep = ["--checksum", "--samples-per-plugin", "scalars=all"]
+    command = [server_binary(), "--logdir", str(Path(path).parent), "--port", "0", *keep, "-vv"]
+    with subprocess.Popen([*command, "--reload", "once"], stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        assert any("Finished load cycle" in line for line in run.stderr)
+        run.kill()
+    return {"seconds": cpu_seconds(resource.RUSAGE_CHILDREN)}
+
+
+MEASUREMENTS = {f.__name__: f for f in (read, check, accumulator, data_server)}
+
+
+def measure(what: str, path: Path) -> dict[str, Any]:
+    """The best of some processes."""
+    command = [sys.executable, __file__, what, str(path)]
+    runs = [
+        json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT).stdout)
+        for _ in range(TURNS)
+    ]
+    return min(runs, key=lambda run: run["seconds"])
+
+
+# Comparing ----------------------------------------------------------------------------------------
+
+
+def rows(steps: int = STEPS) -> Iterator[Row]:
+    """Every ratio; `steps` is that of the regular file."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        small = write(folder / "small", regular(max(steps // 50, 1000)))
+        whole = write(folder / "regular", regular(steps))
+        other = write(folder / "mixed", mixed(max(steps // 5, 1000)))
+        ours, theirs = measure("read", whole), measure("accumulator", small)
+        speed, slow = ours["events"] / ours["seconds"], theirs["events"] / theirs["seconds"]
+        yield Row("regular / EventAccumulator", speed, slow, "events/s", ">= 100")
+        server = ours["events"] / measure("data_server", whole)["seconds"]
+        yield Row("regular / tensorboard-data-server", speed, server, "events/s", ">= 5")
+        shuffled = measure("read", other)
+        speed = shuffled["events"] / shuffled["seconds"]
+        yield Row("mixed / EventAccumulator", speed, slow, "events/s", ">= 50")
+        yield Row("memory / file", ours["memory"] / 1e6, whole.stat().st_size / 1e6, "MB", "< 3")
+        yield Row("check / read", measure("check", whole)["seconds"], ours["seconds"], "s", "< 2")
+
+
+def main(arguments: list[str]) -> None:
+    if arguments and arguments[0] in MEASUREMENTS:
+        print(json.dumps(MEASUREMENTS[arguments[0]](arguments[1])))
+        return
+    for row in rows(*(int(a) for a in arguments)):
+        print(
+            f"{row.name:36} {row.ours:14,.3f} / {row.theirs:14,.3f} {row.unit:8}"
+            f" = {row.ratio:7.2f}   {row.bound}"
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
