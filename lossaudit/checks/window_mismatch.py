@@ -2,7 +2,8 @@
 
 **What it checks**
 Where some row refutes the declared formula and nothing else explains it, whether every row follows
-the mean of the formula over the last W rows, or an exponential mean of it.
+the mean of the formula over the last W rows, over all rows since it was begun (an epoch), or an
+exponential mean of it. Such a mean may be begun anew now and then, as by a resumed run.
 
 **Why it matters**
 A display total that averages the last 20 iterations never equals the sum of the terms beside it,
@@ -19,7 +20,8 @@ formula. Better, log the total of the step itself.
 
 **When it cannot decide**
 The verdict is INCONCLUSIVE, with the option that would decide. Fewer than 30 rows, windows beyond
-2,000 rows, and rows that the log left out inside a window show nothing.
+2,000 rows, and rows that the log left out inside a window show nothing. Where a mean was begun anew
+no option is named, since `trailing:W` knows of no restart.
 
 **Numerics**
 The window is sought on up to 4,096 rows; each must agree within what its numbers and their mean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,9 +41,41 @@ def line_blocks(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:
     Yields:
         (line, block): line counts from 1 in the file as stored.
     """
+    return _whole_blocks(stream, b"\n", b"\n")
+
+
+class SegmentBlock(NamedTuple):
+    """Text that ends in LF or CR, or the rest of a file that does not.
+
+    Attributes:
+        first: the position of its first segment: a line; or a segment, from 1.
+        counts_segments: which of the two.
+        text: the block.
+    """
+
+    first: int
+    counts_segments: bool
+    text: bytes
+
+
+def segment_blocks(stream: LogStream) -> Iterator[SegmentBlock | Damage]:
+    """Yield blocks of whole segments, which CR ends as well as LF; else as `line_blocks`.
+
+    Positions count lines, or segments in a file without any LF in its first 64 KiB: in that of a
+    progress bar all would be one line.
+    """
+    counts_segments = b"\n" not in utf8_head(stream.head)
+    for item in _whole_blocks(stream, b"\n\r", b"\n\r" if counts_segments else b"\n"):
+        yield item if isinstance(item, Damage) else SegmentBlock(item[0], counts_segments, item[1])
+
+
+def _whole_blocks(
+    stream: LogStream, ends: bytes, counted: bytes
+) -> Iterator[tuple[int, bytes] | Damage]:
+    """Yield blocks up to any of some end bytes, and how many of the counted ones came before."""
     line, rest, skipping = 1, bytearray(), False
     for piece in utf8_blocks(stream):
-        first = piece.find(b"\n")
+        first = min((at for end in ends if (at := piece.find(end)) >= 0), default=-1)
         if not skipping and len(rest) + (len(piece) if first < 0 else first) > LONGEST_LINE:
             redrawn = rest.rfind(b"\r") + 1
             if redrawn:
@@ -54,14 +87,15 @@ def line_blocks(stream: LogStream) -> Iterator[tuple[int, bytes] | Damage]:
         if skipping:
             if first < 0:
                 continue
-            piece, line, skipping = piece[first + 1 :], line + 1, False
-        end = piece.rfind(b"\n") + 1
-        if not end:
+            line += piece[first] in counted
+            piece, skipping = piece[first + 1 :], False
+        last = max(piece.rfind(end) for end in ends) + 1
+        if not last:
             rest += piece
             continue
-        block, rest = bytes(rest) + piece[:end], bytearray(piece[end:])
+        block, rest = bytes(rest) + piece[:last], bytearray(piece[last:])
         yield line, block
-        line += count_byte(block, 0x0A)
+        line += sum(count_byte(block, end) for end in counted)
     if rest:
         yield line, bytes(rest)
 

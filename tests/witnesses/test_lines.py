@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from lossaudit.model.table import Damage
 from lossaudit.witnesses import lines
-from lossaudit.witnesses.lines import LONGEST_LINE, line_blocks, numbered_lines, utf8_head
+from lossaudit.witnesses.lines import (
+    LONGEST_LINE,
+    SegmentBlock,
+    line_blocks,
+    numbered_lines,
+    segment_blocks,
+    utf8_head,
+)
 from lossaudit.witnesses.stream import HEAD, LogStream
 
 TEXT = st.text("ab\né\r𝄞", max_size=40)
@@ -79,6 +86,32 @@ def test_blocks_are_the_content_and_end_in_newlines(pieces: list[bytes]) -> None
     for line, block in blocks:
         assert line == before
         before += block.count(b"\n")
+
+
+@given(st.lists(st.binary(max_size=8) | st.sampled_from([b"\n", b"\r"]), max_size=12))
+def test_segment_blocks_are_the_content_and_end_in_either_end(pieces: list[bytes]) -> None:
+    whole = b"x" + b"".join(pieces)
+    found = list(segment_blocks(Pieces([b"x", *filter(None, pieces)])))  # type: ignore[arg-type]
+    blocks = [item for item in found if not isinstance(item, Damage)]
+    assert b"".join(block.text for block in blocks) == whole
+    assert all(block.text.endswith((b"\n", b"\r")) for block in blocks[:-1])
+    before = 1
+    for block in blocks:
+        assert block.counts_segments == (b"\n" not in whole)
+        assert block.first == before
+        before += block.text.count(b"\r" if block.counts_segments else b"\n")
+
+
+def test_a_segment_over_the_limit_is_left_out_up_to_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lines, "LONGEST_LINE", 10)
+    pieces = [b"a\r", b"x" * 11, b"x", b"x\rb\r", b"y" * 11, b"\nc\r"]
+    message = "a line of more than 10 bytes"
+    found = list(segment_blocks(Pieces(pieces)))  # type: ignore[arg-type]
+    first, second = Damage(message, "log", 1), Damage(message, "log", 1)
+    blocks = [SegmentBlock(1, False, text) for text in (b"a\r", b"b\r")]
+    assert found == [blocks[0], first, blocks[1], second, SegmentBlock(2, False, b"c\r")]
 
 
 def test_utf16_that_is_cut_inside_a_character_keeps_the_rest() -> None:

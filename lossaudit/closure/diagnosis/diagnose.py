@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 from lossaudit.closure.diagnosis.candidates import (
     Candidate,
@@ -162,10 +163,15 @@ def _between(low: float, high: float) -> str:
 def _smoothed(trial: Trial) -> Iterator[Explanation]:
     """A total that is a trailing or an exponential mean of the formula."""
     total = trial.binding.total or ""
-    window = find_window(trial)
-    if window is not None:
-        said = f"the total is the mean of the formula over the last {window:,} rows"
-        facts = {"window": window, "aggregate": f"{total}=trailing:{window}"}
+    mean = find_window(trial)
+    if mean is not None:
+        over = f"the last {mean.window:,} rows" if mean.window else "all rows since it was begun"
+        times = "once" if mean.restarts == 1 else f"{mean.restarts:,} times"
+        again = f", begun anew {times}" if mean.restarts else ""
+        facts: dict[str, Any] = {"window": mean.window, "restarts": mean.restarts}
+        if mean.window and not mean.restarts:
+            facts["aggregate"] = f"{total}=trailing:{mean.window}"
+        said = f"the total is the mean of the formula over {over}{again}"
         yield Explanation("window-mismatch", said, "", facts, decisive=False)
         return
     decay = find_decay(trial)

@@ -1,4 +1,4 @@
-"""Is the total a trailing mean of the formula, over a window of rows or an exponential one?
+"""Is the total a running mean of the formula: over a window, since it was begun, or exponential?
 
 A smoothed total beside terms that are not smoothed does not close on any row, and training is
 right. The window is sought on the first rows, and then put to all of them.
@@ -13,7 +13,7 @@ import numpy as np
 from lossaudit.closure.decide import decide
 from lossaudit.closure.diagnosis.factor import Interval
 from lossaudit.closure.trial import Trial
-from lossaudit.model.table import Floats, Ints
+from lossaudit.model.table import Bools, Floats, Ints
 from lossaudit.numerics.formats import FORMATS, gamma
 from lossaudit.numerics.simplest import simplest_number
 from lossaudit.spec.tree import names
@@ -22,6 +22,9 @@ SAMPLE = 4096
 LEAST_ROWS = 30
 MOST_WINDOW = 2000
 PROBES = 16
+MOST_RESTARTS = 0.1
+"""Share of the rows at which a running mean may be begun anew."""
+
 TELLING = 5
 """Rows at least that the window must explain and the formula alone does not."""
 
@@ -44,15 +47,43 @@ class Course:
         return len(self.total)
 
 
-def find_window(trial: Trial) -> int | None:
-    """The number of rows over which the total is the trailing mean of the formula, or None."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A running mean.
+
+    Attributes:
+        window: rows that it covers; 0 for all since it was begun.
+        restarts: how often it was begun anew, by an epoch or a resumed run.
+    """
+
+    window: int
+    restarts: int
+
+
+def find_window(trial: Trial) -> Running | None:
+    """The running mean of the formula that the total is, or None."""
     course = first_rows(trial, SAMPLE)
     if course is None:
         return None
-    for window in _possible(course):
-        telling = _telling(course, window)
-        if telling >= TELLING:
-            return window
+    every = np.arange(len(course))
+    alone = np.abs(course.total - course.value) <= course.half + course.own
+    if np.count_nonzero(~alone) < TELLING:
+        return None
+    begun = _begun(course, alone)
+    size = every - begun + 1
+    since = _fits(course, every, size)
+    most = int(MOST_RESTARTS * len(course))
+    if since.all():
+        restarts = len(np.unique(begun)) - 1
+        return Running(0, restarts) if restarts <= most else None
+    for window in _possible(course, since, size):
+        rows = every[window - 1 :]
+        partly = (since & (size < window))[rows]
+        whole = _fits(course, rows, np.array(window))
+        restarts = len(np.unique(begun[rows][partly & ~whole]))
+        telling = np.count_nonzero(whole & ~partly & ~alone[rows])
+        if (whole | partly).all() and telling >= TELLING and restarts <= most:
+            return Running(window, restarts)
     return None
 
 
@@ -67,7 +98,10 @@ def find_decay(trial: Trial) -> float | None:
     moved = course.total[now] - course.value[now]
     slack = course.half[before] + course.own[now]
     clear = np.abs(distance) > 4 * (slack + error)
-    if np.count_nonzero(clear) < LEAST_ROWS:
+    anew = clear & (np.abs(moved) <= error)
+    clear &= ~anew
+    restarts, rows = np.count_nonzero(anew), np.count_nonzero(clear)
+    if rows < LEAST_ROWS or restarts > MOST_RESTARTS * len(course):
         return None
     ends = [
         (moved[clear] + e * error[clear]) / (distance[clear] + s * slack[clear])
@@ -104,20 +138,41 @@ def first_rows(trial: Trial, most: int) -> Course | None:
     return Course(*joined)
 
 
-def _possible(course: Course) -> list[int]:
-    """Windows that no row with a whole window refutes, shortest first."""
+def _begun(course: Course, alone: Bools) -> Ints:
+    """The row with which each row's mean was begun: the last that no mean since then explains.
+
+    Args:
+        course: the rows.
+        alone: rows that are the formula itself, as the first of a mean is.
+    """
+    begun, first = np.zeros(len(course), np.int64), 0
+    for start in np.flatnonzero(alone).tolist():
+        if start > first and not _fits(course, np.array(start), np.array(start - first + 1)):
+            first = start
+        begun[start:] = first
+    return begun
+
+
+def _possible(course: Course, since: Bools, size: Ints) -> list[int]:
+    """Windows that a few rows allow, shortest first.
+
+    Args:
+        course: the rows.
+        since: rows that fit the mean over all rows since it was begun.
+        size: how many those are.
+    """
     count = len(course)
     windows = np.arange(2, min(count // 2, MOST_WINDOW) + 1)
-    probes = np.linspace(count // 2, count - 1, PROBES).astype(np.int64)
-    residual, tolerance = _against(course, probes[:, None], windows[None, :])
-    near = windows[(np.abs(residual) <= tolerance).all(axis=0)]
-    found = []
-    for window in near.tolist():
-        rows = np.arange(window - 1, count)
-        residual, tolerance = _against(course, rows, np.array(window))
-        if np.all(np.abs(residual) <= tolerance):
-            found.append(window)
-    return found
+    probes = np.linspace(count // 2, count - 1, PROBES).astype(np.int64)[:, None]
+    partly = since[probes] & (size[probes] < windows)
+    fits = _fits(course, probes, windows[None, :]) | partly
+    return [int(w) for w in windows[fits.all(axis=0)]]
+
+
+def _fits(course: Course, rows: Ints, windows: Ints) -> Bools:
+    """Whether rows are the trailing mean over so many rows."""
+    residual, tolerance = _against(course, rows, windows)
+    return np.asarray(np.abs(residual) <= tolerance)
 
 
 def _against(course: Course, rows: Ints, windows: Ints) -> tuple[Floats, Floats]:
@@ -129,13 +184,6 @@ def _against(course: Course, rows: Ints, windows: Ints) -> tuple[Floats, Floats]
     gathered = gamma(np.asarray(len(course) + windows, float), FORMATS["float32"].unit_roundoff)
     size = float(np.max(np.abs(course.value), initial=0.0))
     return course.total[rows] - mean, course.half[rows] + own + gathered * size
-
-
-def _telling(course: Course, window: int) -> int:
-    """Rows that the window explains and the formula alone does not."""
-    rows = np.arange(window - 1, len(course))
-    alone = np.abs(course.total[rows] - course.value[rows])
-    return int(np.sum(alone > course.half[rows] + course.own[rows]))
 
 
 def _unit(course: Course) -> Floats:

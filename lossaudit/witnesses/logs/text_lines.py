@@ -3,7 +3,7 @@
 What counts as a name and a number is stated in `lossaudit.witnesses.text.pairs`. A line with at
 least one pair is a record; others are passed over. The redraws of a progress bar (ended by CR) are
 a record each; their position is that of the line (ended by LF) in which they stand, or, in a file
-whose first 16 MiB have no LF, the number of the redraw, counted from 1 as if CR ended lines.
+whose first 64 KiB have no LF, the number of the redraw, counted from 1 as if CR ended lines.
 Terminal colours are removed. Of a tag that comes twice in a line the first number is kept.
 """
 
@@ -14,17 +14,15 @@ from collections.abc import Iterator
 
 from lossaudit.model.table import Damage, Table
 from lossaudit.witnesses.columns import TableBuilder
-from lossaudit.witnesses.lines import count_byte, line_blocks, utf8_head
+from lossaudit.witnesses.lines import segment_blocks, utf8_head
 from lossaudit.witnesses.reader import Reader, ReadOptions
-from lossaudit.witnesses.stream import BLOCK, LogStream
+from lossaudit.witnesses.stream import LogStream
 from lossaudit.witnesses.text.bulk import BlockReader
 from lossaudit.witnesses.text.pairs import find_pairs
 from lossaudit.witnesses.text.pattern import read_pattern
 from lossaudit.witnesses.text.tags import TagBook, read_line
 
 _ESCAPE = re.compile(rb"\x1b\[[0-9;?]*+[A-Za-z]")
-_END = re.compile(rb"[\r\n]")
-_PIECE = BLOCK + BLOCK // 8
 _JSON_START = re.compile(rb'\s*+(?:\{\s*+(?:"|\}|\Z)|\[\s*+(?:\{|\Z))')
 
 
@@ -44,41 +42,21 @@ def _read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
         return
     book = TagBook(stream.name)
     blocks = BlockReader(stream.name, book)
-    redraws, redrawn = 0, False
-    counted: bool | None = None  # redraws count as lines where the first block has no line end
-    for item in line_blocks(stream):
-        if isinstance(item, Damage):
-            yield item
+    redrawn = False
+    for block in segment_blocks(stream):
+        if isinstance(block, Damage):
+            yield block
             continue
-        line, block = item
-        counted = b"\n" not in block if counted is None else counted
-        for piece in _pieces(block):
-            text = _ESCAPE.sub(b"", piece) if b"\x1b" in piece else piece
-            if piece.endswith((b"\n", b"\r")):
-                table = blocks.read(text, line + redraws, count_segments=counted)
-                if table.records:
-                    yield table
-            else:
-                yield from _read_tail(text, redrawn, book, stream.name, line + redraws)
-            yield from book.damage()
-            line += count_byte(piece, 0x0A)
-            redraws += count_byte(piece, 0x0D) * counted
-            redrawn = piece.endswith(b"\r")
-
-
-def _pieces(block: bytes) -> Iterator[bytes]:
-    """Cut a block after line ends or redraws, so that what is made of a piece stays in cache.
-
-    What follows the last end, in the last block of a file, is a piece of its own.
-    """
-    start, last = 0, max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
-    while start < last:
-        found = _END.search(block, start + _PIECE - 1, last)
-        end = found.end() if found else last
-        yield block[start:end]
-        start = end
-    if start < len(block):
-        yield block[start:]
+        first, counts_segments, stored = block
+        text = _ESCAPE.sub(b"", stored) if b"\x1b" in stored else stored
+        if stored.endswith((b"\n", b"\r")):
+            table = blocks.read(text, first, count_segments=counts_segments)
+            if table.records:
+                yield table
+        else:
+            yield from _read_tail(text, redrawn, book, stream.name, first)
+        yield from book.damage()
+        redrawn = stored.endswith(b"\r")
 
 
 def _read_tail(

@@ -46,7 +46,8 @@ class BlockReader:
         self._by_layout.learn(layouts, samples, shaped[0])
         layouts[samples] = 0
         others = self._by_layout.drop_others(segments, layouts)
-        shaped.append(self._by_shape.match(segments, others, samples))
+        if len(others):
+            shaped.append(self._by_shape.match(segments, others, samples))
         found = self._read_rare(segments, shaped)
         for some in shaped:
             found += self._by_shape.read(some)

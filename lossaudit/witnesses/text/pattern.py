@@ -9,11 +9,12 @@ from typing import Any
 from lossaudit.errors import UsageError
 from lossaudit.model.table import Damage, Table
 from lossaudit.witnesses.columns import STRETCH, TableBuilder, count_decimals, parse_number
-from lossaudit.witnesses.lines import line_blocks
+from lossaudit.witnesses.lines import SegmentBlock, segment_blocks
 from lossaudit.witnesses.stream import LogStream
 
 _EXPECTED = "a regular expression in RE2 syntax with a named group per tag"
 _HINT = r"--pattern 'step (?P<step>\d+) loss (?P<loss>\S+)'"
+_END = re.compile(rb"[\r\n]")
 _CONTEXT = re.compile(r"(?::\s*)(.*)\Z", re.DOTALL)
 
 
@@ -21,7 +22,7 @@ def read_pattern(stream: LogStream, pattern: str) -> Iterator[Table | Damage]:
     """Apply a pattern to every line (also every CR segment); each named group is a tag.
 
     A line that does not match is passed over, as is a group that holds no number. Positions are
-    lines; in a file without any LF they count CR segments.
+    lines; in a file without any LF in its first 64 KiB they count CR segments.
 
     Raises:
         UsageError: if RE2 rejects the pattern or it names no group.
@@ -29,11 +30,11 @@ def read_pattern(stream: LogStream, pattern: str) -> Iterator[Table | Damage]:
     compiled = compile_pattern(pattern)
     groups = list(compiled.groupindex.items())
     builder = TableBuilder()
-    for item in line_blocks(stream):
+    for item in segment_blocks(stream):
         if isinstance(item, Damage):
             yield item
             continue
-        for number, text in _segments(*item):
+        for number, text in _segments(item):
             match = compiled.search(text)
             if match:
                 _add(builder, number, [(tag, match[i]) for tag, i in groups])
@@ -79,12 +80,11 @@ def _column(pattern: str, said: str) -> int:
     return max(at, 0) + 1
 
 
-def _segments(first: int, block: bytes) -> Iterator[tuple[int, bytes]]:
-    lines = block.split(b"\n")
-    if len(lines) == 1 and first == 1:  # the whole file, without any LF
-        yield from enumerate(block.split(b"\r"), 1)
+def _segments(block: SegmentBlock) -> Iterator[tuple[int, bytes]]:
+    if block.counts_segments:
+        yield from enumerate(_END.split(block.text), block.first)
         return
-    for number, line in enumerate(lines, first):
+    for number, line in enumerate(block.text.split(b"\n"), block.first):
         for text in line.split(b"\r"):
             yield number, text
 

@@ -15,10 +15,9 @@ import pytest
 from lossaudit.errors import UsageError
 from lossaudit.model.table import Damage, Table, concatenate
 from lossaudit.witnesses.lines import LONGEST_LINE
-from lossaudit.witnesses.logs import text_lines
 from lossaudit.witnesses.logs.text_lines import TEXT
 from lossaudit.witnesses.reader import ReadOptions
-from lossaudit.witnesses.stream import LogStream
+from lossaudit.witnesses.stream import BLOCK, LogStream
 from lossaudit.witnesses.text.pairs import find_pairs
 
 ROOT = Path(__file__).parents[3]
@@ -205,10 +204,10 @@ def test_redraws_are_counted_in_a_file_without_line_feed() -> None:
 
 
 def test_redraws_of_a_long_bar_are_counted_to_its_end() -> None:
-    content = b"".join(b"\r%s [a=%d]" % (b"x" * 200, k) for k in range(100_000)) + b"\n"
+    content = b"".join(b"\r%s [a=%d]" % (b"x" * 200, k) for k in range(100_000)) + b"\nb=1\n"
     table = read_whole(content)
     assert len(content) > LONGEST_LINE
-    assert table.positions.tolist() == list(range(2, 100_002))
+    assert table.positions.tolist() == list(range(2, 100_003))
     assert values(table, "a") == list(range(100_000))
 
 
@@ -262,11 +261,11 @@ def test_closed_redraw_is_complete(end: bytes) -> None:
     assert not damage
 
 
-def test_closed_redraw_is_complete_after_any_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_lines, "_PIECE", 5)
-    table, damage = read(b"x [a=1]\r" * 9 + b"x [a=2]")
+def test_closed_redraw_is_complete_after_any_block() -> None:
+    redraw = b"x" * (BLOCK - 1) + b"\r"
+    table, damage = read(redraw * 2 + b"x [a=2]")
     assert table is not None
-    assert values(table, "a") == [*[1.0] * 9, 2.0]
+    assert values(table, "a") == [2.0]
     assert not damage
 
 
@@ -354,6 +353,14 @@ def test_pattern_names_the_tags() -> None:
 def test_pattern_counts_segments_in_a_file_without_line_feed() -> None:
     table, _ = read(b"\ra=1\ra=2", r"a=(?P<a>\d)\z|a=(?P<b>\d)")
     assert numbers_of(table) == {"a": [(2, "1.0"), (3, "2.0")]}
+
+
+def test_pattern_counts_the_segments_of_a_long_bar() -> None:
+    content = b"".join(b"\r%s a=%d" % (b"x" * 200, k) for k in range(20_000)) + b"\nb=1 a=7\n"
+    table, damage = read(content, r"a=(?P<a>\d+)")
+    assert table is not None
+    assert table.positions.tolist() == list(range(2, 20_003))
+    assert not damage
 
 
 def test_pattern_runs_in_linear_time() -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,9 @@ from hypothesis import strategies as st
 
 from lossaudit.model.table import Damage, Table, concatenate
 from lossaudit.witnesses.columns import TableBuilder
-from lossaudit.witnesses.logs import text_lines
 from lossaudit.witnesses.logs.text_lines import TEXT
 from lossaudit.witnesses.reader import ReadOptions
-from lossaudit.witnesses.stream import LogStream
+from lossaudit.witnesses.stream import BLOCK, LogStream
 from lossaudit.witnesses.text import bulk, by_layout, by_shape, tags
 from lossaudit.witnesses.text.segments import COMMON
 from lossaudit.witnesses.text.shapes import fold
@@ -56,16 +56,32 @@ def general(text: bytes) -> Content:
     return content_of(builder.build("run.log") if len(builder) else None, book.damage())
 
 
-def in_bulk(text: bytes) -> Content:
+@dataclass
+class Pieces:
+    """A stream that comes in pieces of some size."""
+
+    text: bytes
+    size: int
+    name: str = "run.log"
+
+    @property
+    def head(self) -> bytes:
+        return self.text
+
+    def blocks(self) -> Iterator[bytes]:
+        return (self.text[i : i + self.size] for i in range(0, len(self.text), self.size))
+
+
+def in_bulk(text: bytes, piece: int = BLOCK) -> Content:
     """What the reader reads of a text that ends in a line end."""
-    items = list(TEXT.read(LogStream("run.log", io.BytesIO(text)), ReadOptions()))
+    items = list(TEXT.read(Pieces(text, piece), ReadOptions()))  # type: ignore[arg-type]
     tables = [item for item in items if isinstance(item, Table)]
     damage = [item for item in items if isinstance(item, Damage)]
     return content_of(concatenate(tables) if tables else None, damage)
 
 
-def assert_paths_agree(text: bytes) -> None:
-    assert in_bulk(text) == general(text)
+def assert_paths_agree(text: bytes, piece: int = BLOCK) -> None:
+    assert in_bulk(text, piece) == general(text)
 
 
 # Files --------------------------------------------------------------------------------------------
@@ -128,20 +144,17 @@ def texts(draw: st.DrawFn, common: int = 3 * COMMON) -> bytes:
     return b"".join(line + ends[i % len(ends)] for i, line in enumerate(lines)) + ends[0]
 
 
-@given(texts(), st.sampled_from([1, 50, 1000, 1 << 20]))
-@example(b"l1: 5, -3 a7b(-2): 0.5\n" * 20, 1 << 20)
-@example(b"a   b   2: 1.5e-05 (3)\n" * 20, 1 << 20)
-@example(b", a.py:7\n" * 20, 1 << 20)
-@example(b"Step 07,-7\n" + b"Step 86,5\n" * 20, 1)
-@example(b"a: 1'-7\n" + b"a: 1'5\n" * 20, 1)
-@example(b"a: 1, b: 2\n" * 9 + b"b: 1, a: 2\n" * 9, 1 << 20)
-@example(b"x\n" * 9 + b"c: 1\n" + b"a: nan, b: 1\n" * 9, 1 << 20)
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_paths_agree_whatever_the_pieces(
-    monkeypatch: pytest.MonkeyPatch, text: bytes, piece: int
-) -> None:
-    monkeypatch.setattr(text_lines, "_PIECE", piece)
-    assert_paths_agree(text)
+@given(texts(), st.sampled_from([20, 50, 1000, BLOCK]))
+@example(b"l1: 5, -3 a7b(-2): 0.5\n" * 20, BLOCK)
+@example(b"a   b   2: 1.5e-05 (3)\n" * 20, BLOCK)
+@example(b", a.py:7\n" * 20, BLOCK)
+@example(b"Step 07,-7\n" + b"Step 86,5\n" * 20, 20)
+@example(b"a: 1'-7\n" + b"a: 1'5\n" * 20, 20)
+@example(b"a: 1, b: 2\n" * 9 + b"b: 1, a: 2\n" * 9, BLOCK)
+@example(b"x\n" * 9 + b"c: 1\n" + b"a: nan, b: 1\n" * 9, BLOCK)
+@settings(max_examples=300)
+def test_paths_agree_whatever_the_pieces(text: bytes, piece: int) -> None:
+    assert_paths_agree(text, piece)
 
 
 @given(texts())
@@ -159,10 +172,9 @@ def test_paths_drop_the_same_tags_with_the_same_damage(
 def test_paths_agree_when_layouts_are_forgotten(
     monkeypatch: pytest.MonkeyPatch, text: bytes, most: int
 ) -> None:
-    monkeypatch.setattr(text_lines, "_PIECE", 100)
     monkeypatch.setattr(by_layout, "_MOST_LAYOUTS", most)
     monkeypatch.setattr(by_shape, "_MOST_SHAPES", most)
-    assert_paths_agree(text)
+    assert_paths_agree(text, 100)
 
 
 @given(st.binary(max_size=400), st.binary(max_size=30))
@@ -216,10 +228,9 @@ def test_many_layouts_of_one_shape_are_read_by_shape(folded: list[bytes]) -> Non
 
 
 def test_a_layout_of_which_there_are_few_at_a_time_is_learnt_in_the_end(
-    folded: list[bytes], monkeypatch: pytest.MonkeyPatch
+    folded: list[bytes],
 ) -> None:
-    monkeypatch.setattr(text_lines, "_PIECE", 1)
-    in_bulk(b"a: 1, b: 2\n" * 50)
+    in_bulk(b"a: 1, b: 2\n" * 50, 11)
     assert len(folded) == COMMON
 
 
