@@ -111,7 +111,7 @@ def conclude(
         for e, (v, r), read in zip(evidence, judged, reads, strict=True)
     )
     findings = _kept(found, verdict, options)
-    damaged = any(not d.pending for read in reads for d in read.damage)
+    damaged = any(read.is_damaged for read in reads)
     return Result(
         verdict,
         choose_exit_code(verdict, findings, damaged, options),

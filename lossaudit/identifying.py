@@ -16,9 +16,10 @@ from lossaudit import __version__, registry
 from lossaudit.audit import AuditOptions, choose_exit_code, labelled
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence, examine
-from lossaudit.closure.identify.candidate import Candidate, spec_of
+from lossaudit.closure.identify.candidate import Candidate
 from lossaudit.closure.identify.columns import Question
 from lossaudit.closure.identify.identify import Identified, identify
+from lossaudit.closure.identify.trials import spec_of
 from lossaudit.closure.verdict import combine, judge
 from lossaudit.closure.witness import describe, describe_spec
 from lossaudit.model.finding import Finding, Verdict
@@ -28,7 +29,7 @@ from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import number
 from lossaudit.witnesses.log import ReadLog, read_log
 
-DAMAGED = "damaged-input"
+OF_THE_INPUT = ("damaged-input", "changed-input")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def identify_logs(
     options = options or AuditOptions()
     reads = [read_log(path, options.reader, options.read, options.progress) for path in logs]
     answers = [_answer(question, read) for read in reads]
-    result = _conclude(answers, any(read.damage for read in reads), options)
+    result = _conclude(answers, any(read.is_damaged for read in reads), options)
     told = [a for a in answers if a.formula]
     told.sort(key=lambda a: a.witness.verdict is not Verdict.PASS)
     return result, told[0].spec if told else None
@@ -84,12 +85,12 @@ def _answer(question: Question, read: ReadLog) -> Answer:
     best = found.best
     if best is None or best.formula is None:
         spec = spec_of("", number(0.0), (), question)
-        evidence = examine(replace(spec, total=()), read.log, read.damage)
+        evidence = examine(replace(spec, total=()), read.log, read.damage, read.changes)
         verdict, reason = Verdict.INCONCLUSIVE, found.reason
     else:
         spec = spec_of(best.total, best.formula.tree, tuple(best.formula.weights), question)
         spec = replace(spec, formula_text=best.formula.text)
-        evidence = examine(spec, read.log, read.damage)
+        evidence = examine(spec, read.log, read.damage, read.changes)
         verdict, reason = _verdict(found, best, evidence)
     witness = describe(evidence, verdict, reason, read.reader, read.sha256)
     told = _identification(found)
@@ -163,5 +164,5 @@ def _findings(answer: Answer) -> list[Finding]:
     """Damage; beside a formula that is established, everything that the checks say of it."""
     checks: dict[str, Check] = registry.load("lossaudit.checks", Check)
     established = answer.witness.verdict is Verdict.PASS
-    chosen = [c for name, c in checks.items() if established or name == DAMAGED]
+    chosen = [c for name, c in checks.items() if established or name in OF_THE_INPUT]
     return [f for c in chosen for f in labelled(c.run(answer.evidence), answer.evidence)]

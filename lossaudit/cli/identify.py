@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lossaudit.cli.check import Layout, Output, Policy, audit_options, destinations_for, leave
+from lossaudit.cli.output import would_replace
 from lossaudit.cli.progress import show_progress
 from lossaudit.closure.identify.columns import Question
 from lossaudit.errors import UsageError
@@ -60,5 +61,5 @@ def _refuse_spec_file(path: str | None, logs: list[str]) -> None:
         raise UsageError(f"--write-spec {path!r}: a spec file's name ends in .yaml")
     if not Path(path).absolute().parent.is_dir():
         raise UsageError(f"the folder of {path!r} does not exist")
-    if any(log != "-" and Path(log).resolve() == Path(path).resolve() for log in logs):
+    if would_replace(path, logs):
         raise UsageError(f"the spec {path!r} would replace the log that it is about")

@@ -30,12 +30,17 @@ class Destination:
         """Raise `UsageError` where the report would replace what it is about, by whatever name."""
         if self.path is None:
             return
-        for path in inputs:
-            parts = event_files(path) if os.path.isdir(path) else []  # noqa: PTH112 - never raises
-            if identity(self.path) in {identity(part) for part in (path, *parts)}:
-                raise UsageError(
-                    f"the report {self.path!r} would replace the log or spec that it is about"
-                )
+        if would_replace(self.path, inputs):
+            raise UsageError(f"the report {self.path!r} would replace the log or spec it is about")
+
+
+def would_replace(path: str, inputs: list[str]) -> bool:
+    """Whether a file to be written is one of those that are read, by whatever name."""
+    for read in inputs:
+        parts = event_files(read) if os.path.isdir(read) else []  # noqa: PTH112 - it never raises
+        if identity(path) in {identity(part) for part in (read, *parts)}:
+            return True
+    return False
 
 
 def identity(path: str) -> object:

@@ -40,6 +40,11 @@ class ReadLog:
     sha256: str
     changes: tuple[Change, ...] = ()
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether anything could not be read, but for a last record that is still being written."""
+        return any(not damage.pending for damage in self.damage)
+
 
 def readers() -> dict[str, Reader]:
     """Every log reader by name."""

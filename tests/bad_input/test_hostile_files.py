@@ -24,8 +24,13 @@ from hostile import (
     rows,
 )
 
+from lossaudit.audit import AuditOptions
+from lossaudit.balancing import balance_logs
+from lossaudit.closure.identify.columns import Question
 from lossaudit.errors import InputError
+from lossaudit.identifying import identify_logs
 from lossaudit.model.finding import Severity
+from lossaudit.spec.load import spec_from_formula
 
 # 31, 32: the file changes under us ----------------------------------------------------------------
 
@@ -95,6 +100,22 @@ def test_the_same_record_of_a_file_at_rest_is_damage(tmp_path: Path, name: str) 
     assert result.witnesses[0].decided == 100
     assert len(found(result, "damaged-input")) == 1
     assert not found(result, "changed-input")
+
+
+@pytest.mark.bad_input(31)
+@pytest.mark.parametrize("command", ["balance", "identify"])
+def test_other_commands_take_a_pending_record_for_no_damage(tmp_path: Path, command: str) -> None:
+    log, content = tmp_path / "log.jsonl", json_lines(rows(101))
+    log.write_bytes(content[:-10])
+    with writer(log) as append:
+        options = AuditOptions(progress=once(append, content[-10:]))
+        if command == "balance":
+            result = balance_logs(spec_from_formula(FORMULA), [str(log)], (), options)
+        else:
+            result, _ = identify_logs(Question("loss", (), "float32", {}), [str(log)], options)
+    assert result.exit_code != 4
+    assert not found(result, "damaged-input")
+    assert len(found(result, "changed-input")) == 2
 
 
 @pytest.mark.bad_input(31)

@@ -242,6 +242,16 @@ def test_a_report_may_replace_neither_event_file_nor_spec(tmp_path: Path, log: P
 
 
 @number(102)
+def test_an_identified_spec_may_not_replace_the_log(tmp_path: Path, log: Path) -> None:
+    content, spec = log.read_bytes(), tmp_path / "spec.yaml"
+    spec.hardlink_to(log)
+    done = lossaudit("identify", log, "--write-spec", spec)
+    assert done.returncode == 2
+    assert b"would replace the log" in done.stderr
+    assert log.read_bytes() == content
+
+
+@number(102)
 def test_a_log_that_is_named_twice_by_two_links_is_refused(tmp_path: Path, log: Path) -> None:
     (tmp_path / "again.jsonl").hardlink_to(log)
     done = lossaudit("check", log, tmp_path / "again.jsonl", "-f", FORMULA)
