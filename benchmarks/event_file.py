@@ -33,6 +33,7 @@ TAGS = ("loss/all", "loss/lip", "loss/lat")
 MORE_TAGS = tuple(f"metric/{n}{'x' * (n % 7)}" for n in range(12))
 FORMULA = "`loss/all` = 2.0*`loss/lip` + `loss/lat`"
 TURNS = 3
+LINE = "{0.name:36} {0.ours:13,.3f} / {0.theirs:13,.3f} {0.unit:8} = {0.ratio:7.2f}   {0.bound}"
 
 
 class Row(NamedTuple):
@@ -207,14 +208,10 @@ MEASUREMENTS = {f.__name__: f for f in (read, check, accumulator, data_server)}
 def measure(what: str, path: Path) -> dict[str, Any]:
     """The best of some processes."""
     command = [sys.executable, __file__, what, str(path)]
-    runs = [
-        json.loads(
-            subprocess.run(
-                command, check=True, stdout=subprocess.PIPE, cwd=ROOT
-            ).stdout.splitlines()[-1]
-        )
-        for _ in range(TURNS)
-    ]
+    runs = []
+    for _ in range(TURNS):
+        run = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT)
+        runs.append(json.loads(run.stdout.splitlines()[-1]))
     return min(runs, key=lambda run: run["seconds"])
 
 
@@ -246,10 +243,7 @@ def main(arguments: list[str]) -> None:
         print(json.dumps(MEASUREMENTS[arguments[0]](arguments[1])))
         return
     for row in rows(*(int(a) for a in arguments)):
-        print(
-            f"{row.name:36} {row.ours:14,.3f} / {row.theirs:14,.3f} {row.unit:8}"
-            f" = {row.ratio:7.2f}   {row.bound}"
-        )
+        print(LINE.format(row))
 
 
 if __name__ == "__main__":
