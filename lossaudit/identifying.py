@@ -16,9 +16,10 @@ from lossaudit import __version__, registry
 from lossaudit.audit import AuditOptions, choose_exit_code, labelled
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence, examine
-from lossaudit.closure.identify.candidate import Candidate, spec_of
+from lossaudit.closure.identify.candidate import Candidate
 from lossaudit.closure.identify.columns import Question
 from lossaudit.closure.identify.identify import Identified, identify
+from lossaudit.closure.identify.trials import spec_of
 from lossaudit.closure.verdict import combine, judge
 from lossaudit.closure.witness import describe, describe_spec
 from lossaudit.model.finding import Finding, Verdict

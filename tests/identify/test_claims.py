@@ -159,3 +159,40 @@ def test_empty_and_missing_columns_say_so(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n')
     result = identify_logs(Question(), [str(tmp_path / "log.jsonl")])[0]
     assert result.reason == "loss: no other column could be a term"
+
+
+def test_weights_that_change_are_told_stretch_by_stretch(tmp_path: Path, noise: Columns) -> None:
+    late = np.arange(60) >= 25
+    total = noise["a"] + np.where(late, 2.0, 0.5) * noise["b"]
+    result = ask(tmp_path, {"loss": total, "a": noise["a"], "b": noise["b"]})
+    assert result.reason == (
+        "loss: no formula fits every row: up to row 25 it is a + 0.5*b, and then, up to row 60,"
+        " a + 2*b"
+    )
+
+
+def test_trailing_mean_names_the_option_that_decides(tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    a, b = np.exp(rng.normal(-1, 0.5, (2, 300)))
+    steps = a + 2 * b
+    total = np.array([steps[max(0, i - 9) : i + 1].mean() for i in range(300)])
+    columns = {"loss": total, "a": a, "b": b}
+    result = ask(tmp_path, columns)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.reason == (
+        "loss: it is the mean of a + 2*b over the last 10 rows;"
+        " --aggregate 'loss=trailing:10' would decide"
+    )
+    decided = ask(tmp_path, columns, Question(aggregates={"loss": "trailing:10"}))
+    assert (decided.verdict, answer(decided).formula) == (Verdict.PASS, "loss = a + 2*b")
+
+
+def test_exponential_mean_is_told_with_its_decay(tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    a, b = np.exp(rng.normal(-1, 0.5, (2, 300)))
+    total = a + 2 * b
+    for i in range(1, 300):
+        total[i] = 0.9 * total[i - 1] + 0.1 * total[i]
+    result = ask(tmp_path, {"loss": total, "a": a, "b": b})
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "an exponential mean, with decay 0.9, of a + 2*b" in result.reason

@@ -124,3 +124,19 @@ def test_nothing_is_established_where_no_column_is_a_sum(tmp_path: Path, kind: o
         result, _ = identify_logs(Question(), [str(tmp_path / "log.jsonl")])
         assert result.verdict is Verdict.INCONCLUSIVE, (seed, result.reason)
         assert result.reason
+
+
+ODD = [0.0, 1.0, -1.0, 5e-324, 1e-300, 1e90, 1e150, 1e308, -1e50, np.nan, np.inf, -np.inf, 0.1]
+
+
+def test_numbers_of_any_size_are_no_error(tmp_path: Path) -> None:
+    for seed in range(60):
+        rng = np.random.default_rng([seed, 4])
+        rows = int(rng.choice([1, 2, 3, 10, 50]))
+        columns = {}
+        for name in NAMES[: int(rng.integers(2, len(NAMES) + 1))]:
+            scaled = np.exp(rng.normal(0, 1, rows)) * 10.0 ** rng.integers(-200, 200)
+            columns[name] = rng.choice(ODD, rows) if rng.random() < 0.5 else scaled
+        write(tmp_path / "log.jsonl", columns)
+        result, _ = identify_logs(Question(), [str(tmp_path / "log.jsonl")])
+        assert result.verdict is Verdict.INCONCLUSIVE

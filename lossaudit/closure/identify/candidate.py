@@ -8,21 +8,23 @@ from fractions import Fraction
 
 import numpy as np
 
-from lossaudit.closure.binding import bind
+from lossaudit.closure.binding import Binding, bind
 from lossaudit.closure.identify.answer import Weighted, plain_weights
-from lossaudit.closure.identify.certify import some_weights_fit
 from lossaudit.closure.identify.columns import Columns, Question, columns_beside, family_of
-from lossaudit.closure.identify.evidence import ENOUGH_BITS, Standing, is_crowded, weigh_evidence
+from lossaudit.closure.identify.doubt import doubt_of
+from lossaudit.closure.identify.evidence import Standing, is_crowded, weigh_evidence
 from lossaudit.closure.identify.runners import listed, runners_up
 from lossaudit.closure.identify.sample import Sample, take_sample
 from lossaudit.closure.identify.search import Pool, alternatives, few_terms, fewest_terms, sort_out
+from lossaudit.closure.identify.trials import spec_of, sum_of, trial_of
+from lossaudit.closure.identify.unfit import decay_of, why_unfit, window_of
 from lossaudit.closure.keys import Keys
-from lossaudit.closure.trial import Trial
 from lossaudit.model.identification import FoundWeight, RunnerUp
 from lossaudit.model.log import Log
-from lossaudit.numerics.plain_numbers import plain_text
-from lossaudit.spec.schema import Spec
-from lossaudit.spec.tree import Expr, Name, Sum, render_name
+from lossaudit.numerics.formats import FORMATS
+from lossaudit.spec.tree import render_name
+
+NO_ROW = "no row has the total and its terms, ready to be decided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +62,6 @@ class Candidate:
         return f"{render_name(self.total)} = {self.formula.text}" if self.formula else ""
 
 
-def spec_of(total: str, formula: Expr, tags: Sequence[str], question: Question) -> Spec:
-    """A spec in which every name is a tag."""
-    aggregates = dict(question.aggregates)
-    return Spec(
-        "identified",
-        formula,
-        "",
-        question.dtype,
-        (total,),
-        {tag: (tag,) for tag in tags},
-        aggregates=aggregates,
-    )
-
-
 def look_at(log: Log, keys: Keys, total: str, question: Question, totals: int) -> Candidate:
     """Search the formula of one total.
 
@@ -94,15 +82,20 @@ def look_at(log: Log, keys: Keys, total: str, question: Question, totals: int) -
     by_name = dict.fromkeys(columns.no_terms, "by its name it is no term")
     first = replace(base, left_out={**base.left_out, **by_name})
     first = _try(log, keys, first, columns.terms, question, totals)
-    if first.weights or not columns.no_terms or not first.rows:
+    if first.weights or not first.rows:
         return first
-    return _with_no_terms(log, keys, base, columns, question, totals) or first
+    found = _with_no_terms(log, keys, base, columns, question, totals)
+    if found is not None or kind not in ("", "step"):
+        return found or first
+    return _smoothed(log, keys, first, columns.terms, question, totals)
 
 
 def _with_no_terms(
     log: Log, keys: Keys, base: Candidate, columns: Columns, question: Question, totals: int
 ) -> Candidate | None:
     """What fits once columns count that are no terms by their names; never established."""
+    if not columns.no_terms:
+        return None
     found = _try(log, keys, base, [*columns.terms, *columns.no_terms], question, totals)
     odd = [t for t in found.weights if t in columns.no_terms]
     if found.formula is None or not odd:
@@ -121,20 +114,70 @@ def _try(
 ) -> Candidate:
     if not tags:
         return replace(base, reason="no other column could be a term")
-    names = tuple(Name(t) for t in tags)
-    spec = spec_of(base.total, Sum(names) if len(names) > 1 else names[0], tags, question)
-    trial = Trial.of(spec, log, bind(spec, log), keys)
+    trial = trial_of(log, keys, base.total, tags, question)
     sample, sparse = take_sample(trial, tags)
-    left_out = base.left_out | dict.fromkeys(sparse, "some rows do not have it")
+    left_out = base.left_out | dict.fromkeys(sparse, "too few rows hold a usable number")
     base = replace(base, left_out=left_out, rows=len(sample))
     if not len(sample):
-        return replace(base, reason="no row has the total and its terms, ready to be decided")
-    pool = sort_out(sample)
+        return replace(base, reason=NO_ROW)
+    sample, pool, terms = _searched(log, trial.binding, sample, question)
     base = replace(base, copies=tuple(sample.tags[p] for p in pool.copies))
-    terms = _terms(sample, pool, base.total)
     if terms is None:
-        return replace(base, reason=_why_nothing(sample, pool))
+        return replace(base, reason=why_unfit(sample, pool) if len(sample) else NO_ROW)
     return _judged(base, sample, pool, terms, totals)
+
+
+def _searched(
+    log: Log, binding: Binding, whole: Sample, question: Question
+) -> tuple[Sample, Pool, tuple[int, ...] | None]:
+    """The terms that fit in the arithmetic that they themselves allow for.
+
+    A column on a coarse grid, such as an accuracy, says nothing of how others were added up: the
+    search starts with what the total's own digits allow, and grants more to terms that show it.
+    """
+    assert binding.total is not None
+    widest = binding.cautious_dtype
+    dtype = coarsest_of(question.dtype, binding.cautious[binding.total].grid)
+    while True:
+        sample = whole.in_arithmetic(FORMATS[dtype].unit_roundoff)
+        pool = sort_out(sample)
+        terms = _terms(sample, pool, binding.total)
+        if terms is None:
+            if dtype == widest:
+                return sample, pool, None
+            dtype = widest
+            continue
+        tags = [sample.tags[t] for t in terms]
+        spec = spec_of(binding.total, sum_of(tags), tags, question)
+        own = bind(spec, log).cautious_dtype
+        if own == dtype or coarsest_of(own, dtype) == dtype:
+            return sample, pool, terms if own == dtype else None
+        dtype = own
+
+
+def coarsest_of(*dtypes: str) -> str:
+    """The dtype of the fewest digits."""
+    return min(dtypes, key=lambda d: FORMATS[d].significand_bits)
+
+
+def _smoothed(
+    log: Log, keys: Keys, unfit: Candidate, tags: Sequence[str], question: Question, totals: int
+) -> Candidate:
+    """What a total is the mean of, where it is one of its columns' sum over the last rows."""
+    sample, _ = take_sample(trial_of(log, keys, unfit.total, tags, question), tags, first=True)
+    pool = sort_out(sample)
+    window = window_of(sample, pool.terms)
+    if window is not None:
+        option = f"trailing:{window}"
+        aggregates = {unfit.total: option, **question.aggregates}
+        asked = replace(question, aggregates=aggregates)
+        found = _try(log, keys, unfit, tags, asked, totals)
+        if found.formula is not None:
+            said = f"it is the mean of {found.formula.text} over the last {window} rows"
+            option = f"--aggregate '{unfit.total}={option}'"
+            return replace(unfit, reason=f"{said}; {option} would decide")
+    decay = decay_of(sample, pool.terms)
+    return replace(unfit, reason=decay) if decay else unfit
 
 
 def _terms(sample: Sample, pool: Pool, total: str) -> tuple[int, ...] | None:
@@ -148,21 +191,6 @@ def _terms(sample: Sample, pool: Pool, total: str) -> tuple[int, ...] | None:
     if is_crowded(sample, pool.terms):
         return few_terms(sample, pool.terms)
     return (fewest_terms(sample, pool.terms) or None) if pool.terms else None
-
-
-def _why_nothing(sample: Sample, pool: Pool) -> str:
-    if not sample.total.any():
-        return "it is 0 on every row"
-    if is_crowded(sample, pool.terms):
-        return f"{len(sample)} rows tell no formula of {len(pool.terms)} columns"
-    if pool.terms and some_weights_fit(sample, pool.terms, 1):
-        return (
-            "its columns give it only with a constant added: something that is no column is in it"
-        )
-    if pool.scaled and not pool.copies:
-        return f"{listed([sample.tags[p] for p in pool.scaled])} is a multiple of it, and no sum"
-    several = f"no weighted sum of {len(pool.terms)} columns" if pool.terms else "no other column"
-    return f"{several} gives it on every row: a term may not be logged, or it may be smoothed"
 
 
 def _judged(
@@ -181,7 +209,7 @@ def _judged(
         formula=formula,
         weights=_found(tags, weights, standing),
         runners_up=runners_up(base.total, sample, pool, formula, standing, others),
-        reason=_doubt(sample, terms, formula, standing, others, pool),
+        reason=doubt_of(sample, terms, formula, standing, others, pool),
     )
 
 
@@ -196,50 +224,3 @@ def _found(
         weight = float(weights[i]) if weights else float((low + high) / 2)
         found[tag] = FoundWeight(weight, float(low), float(high), settled)
     return found
-
-
-def _doubt(
-    sample: Sample,
-    terms: Sequence[int],
-    formula: Weighted | None,
-    standing: Standing,
-    others: Sequence[Sequence[int]],
-    pool: Pool,
-) -> str:
-    """The first reason why a formula is not established; empty where there is none."""
-    names = [sample.tags[t] for t in terms]
-    if formula is None:
-        return f"some weights of {listed(names)} fit, but no plain ones were found"
-    if standing.crowded:
-        return f"{len(sample)} rows cannot tell {len(pool.terms)} columns apart: others fit as well"
-    if others:
-        without = listed([sample.tags[t] for t in terms if t not in others[0]])
-        return f"a formula without {without} fits every row as well"
-    if not standing.readings:
-        return "single weights cannot be told: too few digits or rows, or terms that move together"
-    if len(terms) == 1:
-        return f"it is {formula.text}: one column, which may be the total in other units"
-    if standing.unsettled:
-        return _wide_weight(names, standing)
-    if standing.hidden:
-        hidden = listed([sample.tags[h.place] for h in standing.hidden])
-        return f"the rows do not show whether {hidden} is in it too"
-    if standing.trend:
-        smooth = listed([sample.tags[t] for t in standing.trend])
-        return f"{smooth} runs so smoothly that a constant or a curve over the rows does as well"
-    if standing.bits < ENOUGH_BITS:
-        return "so few rows would fit some formula by chance"
-    return ""
-
-
-def _wide_weight(names: Sequence[str], standing: Standing) -> str:
-    """The weight about which least is known."""
-    bounds = standing.bounds
-    assert bounds is not None
-    low, high = bounds.low, bounds.high
-    i = max(standing.unsettled, key=lambda k: float((high[k] - low[k]) / bounds.sizes[k]))
-    reading = standing.readings[i]
-    known = f"the weight of {listed([names[i]])} is known as {low[i]:.4g} to {high[i]:.4g} only"
-    if not reading.others:
-        return known
-    return f"{known}: {plain_text(reading.value)} is not the only plain number in it"

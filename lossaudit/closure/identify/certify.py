@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lossaudit.closure.identify.sample import Sample
+from lossaudit.closure.identify.sample import SMALLEST, Sample
 from lossaudit.closure.program import WeightRows, box_of, is_feasible, joined
 from lossaudit.model.table import Floats
 
@@ -95,8 +95,7 @@ def some_weights_fit(sample: Sample, chosen: Sequence[int], trends: int = 0) -> 
 def _limits(rows: WeightRows) -> WeightRows:
     """No term is more than 20 totals: weights that cancel would excuse rows by their rounding."""
     size = np.sqrt(np.mean(rows.terms**2, axis=0))
-    tiny = np.finfo(np.float64).tiny
-    most = MOST_TOTALS * np.sqrt(np.mean(rows.total**2)) / np.maximum(size, tiny)
+    most = MOST_TOTALS * np.sqrt(np.mean(rows.total**2)) / np.maximum(size, SMALLEST)
     units = np.eye(len(size))
     return WeightRows(np.zeros(len(size)), units, most, np.zeros_like(units), rows.signs)
 
@@ -132,4 +131,4 @@ def _precision(rows: WeightRows) -> Floats:
 
 def _scale(rows: WeightRows) -> Floats:
     largest = np.abs(rows.terms).max(axis=0)
-    return np.asarray(np.where(largest > 0, largest, 1.0))
+    return np.asarray(np.where(largest > SMALLEST, largest, 1.0))

@@ -29,7 +29,7 @@ ENOUGH_BITS = 40.0
 LEAST_WEIGHT = 1e-3
 """A column that may have a weight from here on may be a term."""
 
-LEAST_SHARE, TINY_WEIGHT = 1e-4, 1e-5
+LEAST_SHARE, TINY_WEIGHT = 1e-5, 1e-6
 """So may one of a smaller weight that would make up more than this share of the total."""
 
 MOST_BITS_A_ROW = 50.0

@@ -8,7 +8,7 @@ all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,11 +17,19 @@ from lossaudit.closure.decide import Block
 from lossaudit.closure.program import WeightRows
 from lossaudit.closure.rows import Rows
 from lossaudit.closure.trial import Trial
-from lossaudit.closure.weigh import LARGEST
-from lossaudit.model.table import Bools, Floats
+from lossaudit.model.table import Bools, Floats, Ints
 from lossaudit.numerics.formats import FORMATS, gamma
 
 MOST_ROWS = 4096
+
+LARGEST, SMALLEST = 1e30, 1e-30
+"""Rows beyond the first and columns below the second are left out: no loss has such numbers."""
+
+MOST_SUMMED = 40
+"""Terms of a formula beyond which it is not sought: how many roundings its sum has."""
+
+MOST_LOST = 0.5
+"""Share of a sum that its roundings may cost before its row says nothing."""
 
 LEAST_PRESENCE = 0.9
 """Share of the total's rows on which a term is there."""
@@ -40,7 +48,7 @@ class Sample:
         values, radii: shape (N, n), the columns and their half-widths.
         extra: shape (N,), roundings that an aggregate adds.
         unit_roundoff: of the sum's dtype, in the widest reading.
-        place: shape (N,), where in the log a row stands, from -1 to 1.
+        at: shape (N,), each row's number among the rows with a total.
         rows: how many rows of the log hold the total.
     """
 
@@ -51,7 +59,7 @@ class Sample:
     radii: Floats
     extra: Floats
     unit_roundoff: float
-    place: Floats
+    at: Floats
     rows: int
 
     def __len__(self) -> int:
@@ -61,9 +69,10 @@ class Sample:
         """The rows as inequalities in the weights of some columns, and of so many trends."""
         index = list(chosen)
         values, radii = self.values[:, index], self.radii[:, index]
-        relative = gamma(len(index) + 1 + self.extra, self.unit_roundoff)
+        relative = gamma(min(len(index), MOST_SUMMED) + 1 + self.extra, self.unit_roundoff)
         spread = radii + relative[:, None] * (np.abs(values) + radii)
-        courses = self.place[:, None] ** np.arange(trends)
+        place = 2 * self.at / max(1.0, float(self.at.max(initial=0.0))) - 1
+        courses = place[:, None] ** np.arange(trends)
         return WeightRows(
             self.total,
             np.hstack([values, courses]),
@@ -72,20 +81,36 @@ class Sample:
             np.ones(len(index) + trends),
         )
 
-    def of_columns(self, chosen: Sequence[int]) -> Sample:
-        """The same rows with some of the columns."""
-        index = list(chosen)
-        return Sample(
-            tuple(self.tags[i] for i in index),
-            self.total,
-            self.slack,
-            self.values[:, index],
-            self.radii[:, index],
-            self.extra,
-            self.unit_roundoff,
-            self.place,
-            self.rows,
+    def part(self, chosen: slice | Ints) -> Sample:
+        """Some of the rows."""
+        return replace(
+            self,
+            total=self.total[chosen],
+            slack=self.slack[chosen],
+            values=self.values[chosen],
+            radii=self.radii[chosen],
+            extra=self.extra[chosen],
+            at=self.at[chosen],
         )
+
+    def in_arithmetic(self, unit_roundoff: float) -> Sample:
+        """The rows whose sum still says something with that unit roundoff."""
+        telling = (MOST_SUMMED + 1 + self.extra) * unit_roundoff < MOST_LOST
+        found = replace(self, unit_roundoff=unit_roundoff)
+        return found if telling.all() else found.part(np.flatnonzero(telling))
+
+    def with_previous(self) -> Sample:
+        """Rows that follow another, with the total before as one more column, the last."""
+        after = np.flatnonzero(np.diff(self.at) == 1)
+        later = self.part(slice(1, None))
+        before = np.column_stack([self.total[:-1], self.slack[:-1]])
+        both = replace(
+            later,
+            tags=(*self.tags, ""),
+            values=np.column_stack([later.values, before[:, 0]]),
+            radii=np.column_stack([later.radii, before[:, 1]]),
+        )
+        return both.part(after)
 
 
 @dataclass(slots=True)
@@ -101,23 +126,28 @@ class _Gathered:
     at: Floats
 
 
-def take_sample(trial: Trial, tags: Sequence[str]) -> tuple[Sample, tuple[str, ...]]:
+def take_sample(
+    trial: Trial, tags: Sequence[str], first: bool = False
+) -> tuple[Sample, tuple[str, ...]]:
     """A sample of the rows of a trial.
 
     Args:
         trial: its formula names every tag.
         tags: the columns.
+        first: whether to take the first rows, one after the other, and not all over the log.
 
     Returns:
         The sample, and the tags that were left out because too few rows hold them.
     """
     count = max(1, trial.join.log.columns[trial.join.total].count)
-    stride, seen, parts = max(1, -(-count // MOST_ROWS)), 0, list[_Gathered]()
+    stride, seen, parts = 1 if first else max(1, -(-count // MOST_ROWS)), 0, list[_Gathered]()
     for rows, prepared in trial.blocks():
         chosen = np.arange(-seen % stride, len(rows), stride)
         if len(chosen):
             parts.append(_gather(rows, prepared, tags, chosen, seen))
         seen += len(rows)
+        if first and seen >= MOST_ROWS:
+            break
     return _assembled(parts, tags, count)
 
 
@@ -155,9 +185,10 @@ def _assembled(
         good = (np.abs(values) < LARGEST) & (radii < LARGEST)
     there = np.isfinite(total)
     share = good[there].mean(axis=0) if there.any() else np.zeros(len(tags))
-    kept = np.flatnonzero(share >= LEAST_PRESENCE).tolist()
+    largest = np.where(good & there[:, None], np.abs(values), 0.0).max(axis=0, initial=0.0)
+    tiny = (largest > 0) & (largest < SMALLEST)
+    kept = np.flatnonzero((share >= LEAST_PRESENCE) & ~tiny).tolist()
     rows = there & good[:, kept].all(axis=1)
-    place = np.concatenate([np.zeros(0), *(p.at for p in parts)])[rows]
     sample = Sample(
         tuple(tags[i] for i in kept),
         total[rows],
@@ -165,8 +196,9 @@ def _assembled(
         values[rows][:, kept],
         radii[rows][:, kept],
         np.concatenate([np.zeros(0), *(p.extra for p in parts)])[rows],
-        max((p.unit_roundoff for p in parts), default=0.0),
-        2.0 * place / max(1.0, float(place.max(initial=0.0))) - 1.0,
+        0.0,
+        np.concatenate([np.zeros(0), *(p.at for p in parts)])[rows],
         count,
     )
+    sample = sample.in_arithmetic(max((p.unit_roundoff for p in parts), default=0.0))
     return sample, tuple(t for i, t in enumerate(tags) if i not in set(kept))

@@ -36,6 +36,8 @@ class Pool:
 
 def sort_out(sample: Sample) -> Pool:
     """Set aside columns that are the total once more, another column once more, or 0."""
+    if not len(sample):
+        return Pool((), (), (), {})
     copies, scaled, terms = list[int](), list[int](), list[int]()
     same: dict[int, tuple[int, ...]] = {}
     for place in range(len(sample.tags)):
