@@ -82,13 +82,13 @@ class Spool:
         return np.frombuffer(self._file.read(kept.count * kept.dtype.itemsize), kept.dtype)
 
     def _counted(self, run: range) -> NDArray[np.int64]:
-        """The numbers of a range; small ones, which every pass asks for, are there already."""
-        if run.start < 0 or run.stop > _MOST_COUNTED or run.step > 1:
+        """The numbers of a range; records, which every pass asks for, are there already."""
+        if run.start or run.step != 1 or run.stop > _MOST_COUNTED:
             return np.arange(run.start, run.stop, run.step, dtype=np.int64)
         if len(self._counting) < run.stop:
             self._counting = np.arange(run.stop, dtype=np.int64)
             self._counting.flags.writeable = False
-        return self._counting[run.start : run.stop]
+        return self._counting[: run.stop]
 
     def _spill(self, array: NDArray[Any]) -> Spilled:
         try:

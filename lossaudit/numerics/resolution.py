@@ -95,19 +95,24 @@ class Resolution:
         Returns:
             Shape (N,), 0 for NaN and infinities; shape () where all are the same.
         """
-        printed, stored = np.zeros(()), np.zeros(())
+        printed = np.zeros(())
         if self.decimals is not None:
             printed = np.maximum(printed, 0.5 * 10.0**-self.decimals)
         if self.digits is not None:
             printed = np.maximum(printed, 0.5 * digit_spacing(values, self.digits))
         if self.shortest:
             printed = np.maximum(printed, 0.5 * FORMATS["float32"].ulp(values))
-        for name in self._narrowing_grids(dtype):
-            # just below a power of two, the number that was printed may have stood above it
-            stored = np.maximum(stored, 0.5 * FORMATS[name].ulp(np.abs(values) + printed))
-        # stored then printed, or rounded then stored: the two add up
-        widths = printed + stored if self.certain else np.maximum(printed, stored)
-        return np.where(np.isfinite(values), widths, 0.0) if widths.ndim else widths
+        # just below a power of two, the number that was printed may have stood above it
+        outer = np.abs(values) + printed if printed.any() else values
+        ulps = [FORMATS[name].ulp(outer) for name in self._narrowing_grids(dtype)]
+        if not ulps:
+            return np.where(np.isfinite(values), printed, 0.0) if printed.ndim else printed
+        stored = 0.5 * (ulps[0] if len(ulps) == 1 else np.maximum(*ulps))
+        if not printed.any():
+            widths = stored
+        else:  # stored then printed, or rounded then stored: the two add up
+            widths = printed + stored if self.certain else np.maximum(printed, stored)
+        return widths if np.isfinite(widths).all() else np.where(np.isfinite(values), widths, 0.0)
 
     def _narrowing_grids(self, dtype: str) -> set[str]:
         grids = {self.narrowed} if self.narrowed else set()

@@ -19,8 +19,8 @@ from lossaudit.witnesses.number_cells import parse_cells
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?')
 _MARKS = b",}"
 
-_WIDE = 1 << 13
-"""Bytes of a line, on average, beyond which there are so many tags that lines are read faster."""
+_LONGEST_LINE = 1 << 13
+"""Bytes of a line beyond which there are so many tags that it is faster to read line by line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,10 @@ def read_block(text: bytes) -> JsonRows | None:
 
     Numbers are correctly rounded, and what JSON does not take for a number is none here.
     """
-    if not text.endswith(b"\n") or len(text) > _WIDE * text.count(b"\n"):
+    line = text[: text.find(b"\n") + 1]
+    if not text.endswith(b"\n") or len(line) > _LONGEST_LINE:
         return None
-    template = _learn(text[: text.find(b"\n") + 1])
+    template = _learn(line)
     if template is None:
         return None
     raw = np.frombuffer(text, np.uint8)
@@ -147,11 +148,12 @@ def _are_json(raw: NDArray[np.uint8], begins: Ints, ends: Ints) -> bool:
 
 def _have_json_exponents(text: bytes) -> bool:
     """Whether digits stand before all exponents of a block of numbers; `5.e3` has none."""
-    if b"e" not in text and b"E" not in text:
-        return True
     raw = np.frombuffer(text, np.uint8)
-    before = np.flatnonzero((raw | 0x20) == ord("e")) - 1
-    return bool(_are_digits(raw[before]).all())
+    return all(
+        bool(_are_digits(raw[np.flatnonzero(raw == letter) - 1]).all())
+        for letter in b"eE"
+        if letter in text
+    )
 
 
 def _are_digits(found: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from lossaudit.model.table import Column, Damage, Ints, Storage, Table
-from lossaudit.witnesses import parquet_worker
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream
+
+if TYPE_CHECKING:
+    import subprocess
 
 _MAGIC = b"PAR1"
 _ROWS = 1 << 20
@@ -36,6 +36,8 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
     A file that polars refuses is one `Damage`, for its index stands at its end: without it nothing
     can be kept. polars runs in a process of its own, see `parquet_worker`.
     """
+    import tempfile
+
     rows = 0
     with (
         tempfile.NamedTemporaryFile(suffix=".parquet") as file,
@@ -61,6 +63,10 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
 
 
 def _worker(path: str, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    import subprocess
+
+    from lossaudit.witnesses import parquet_worker
+
     command = [sys.executable, "-P", parquet_worker.__file__, path, str(_ROWS)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors)

@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lossaudit.model.table import Damage, Table
-from lossaudit.witnesses.columns import TableBuilder
 from lossaudit.witnesses.lines import segment_blocks, utf8_head
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream
-from lossaudit.witnesses.text.bulk import BlockReader
-from lossaudit.witnesses.text.pairs import find_pairs
-from lossaudit.witnesses.text.pattern import read_pattern
-from lossaudit.witnesses.text.tags import TagBook, read_line
+
+if TYPE_CHECKING:
+    from lossaudit.witnesses.text.tags import TagBook
 
 _ESCAPE = re.compile(rb"\x1b\[[0-9;?]*+[A-Za-z]")
 _JSON_START = re.compile(rb'\s*+(?:\{\s*+(?:"|\}|\Z)|\[\s*+(?:\{|\Z))')
@@ -31,6 +30,8 @@ def _sniff(head: bytes, name: str) -> int:
     head = utf8_head(head)
     if b"\0" in head or _JSON_START.match(head):
         return 0
+    from lossaudit.witnesses.text.pairs import find_pairs
+
     lines = [line for line in re.split(rb"[\r\n]", _ESCAPE.sub(b"", head)) if line.strip()]
     found = sum(1 for line in lines if find_pairs(line))
     return 20 + 40 * found // len(lines) if found else 0
@@ -38,8 +39,13 @@ def _sniff(head: bytes, name: str) -> int:
 
 def _read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
     if options.pattern is not None:
+        from lossaudit.witnesses.text.pattern import read_pattern
+
         yield from read_pattern(stream, options.pattern)
         return
+    from lossaudit.witnesses.text.bulk import BlockReader
+    from lossaudit.witnesses.text.tags import TagBook
+
     book = TagBook(stream.name)
     blocks = BlockReader(stream.name, book)
     redrawn = False
@@ -63,6 +69,10 @@ def _read_tail(
     text: bytes, redrawn: bool, book: TagBook, source: str, number: int
 ) -> Iterator[Table | Damage]:
     """The last line of a file that ends without a line end; its last number may be cut short."""
+    from lossaudit.witnesses.columns import TableBuilder
+    from lossaudit.witnesses.text.pairs import find_pairs
+    from lossaudit.witnesses.text.tags import read_line
+
     complete = redrawn and text.rstrip()[-1:] in (b"]", b"}", b")")
     pairs = find_pairs(text)
     if not pairs:
