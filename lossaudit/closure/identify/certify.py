@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lossaudit.closure.identify.sample import SMALLEST, Sample
-from lossaudit.closure.program import WeightRows, box_of, is_feasible, joined
-from lossaudit.model.table import Floats
+from lossaudit.closure.program import Box, WeightRows, box_of, is_feasible, joined
+from lossaudit.model.table import Bools, Floats
 
 NEARLY_ONE = 0.9
 """Spectral radius of M beyond which the bound is of no use."""
@@ -66,8 +66,14 @@ def outer_bounds(rows: WeightRows) -> Bounds | None:
     return Bounds(guess - distance, guess + distance)
 
 
-def narrowed(rows: WeightRows, known: Bounds) -> Bounds | None:
-    """The same bounds by the linear program; None where no weights satisfy the rows."""
+def narrowed(rows: WeightRows, known: Bounds, only: Bools | None = None) -> Bounds | None:
+    """The same bounds by the linear program; None where no weights satisfy the rows.
+
+    Args:
+        rows: the inequalities.
+        known: bounds that hold.
+        only: shape (n,), the weights whose bounds are to be narrowed; None: all.
+    """
     largest = known.sizes
     shifted = replace(
         rows,
@@ -75,7 +81,12 @@ def narrowed(rows: WeightRows, known: Bounds) -> Bounds | None:
         slack=rows.slack + rows.spread @ largest,
         spread=np.zeros_like(rows.spread),
     )
-    box = box_of(shifted)
+    if only is None:
+        box = box_of(shifted)
+    else:
+        middle = np.tile((known.low + known.high) / 2 + largest, (2 * len(largest), 1))
+        start = Box(known.low + largest, known.high + largest, middle, np.zeros(0, np.int64))
+        box = box_of(shifted, start, np.repeat(only, 2))
     if box is None:
         return None
     low, high = np.maximum(box.low - largest, known.low), box.high - largest

@@ -32,6 +32,9 @@ LEAST_WEIGHT = 1e-3
 LEAST_SHARE, TINY_WEIGHT = 1e-5, 1e-6
 """So may one of a smaller weight that would make up more than this share of the total."""
 
+MOST_DOUBTFUL = 64
+"""Columns whose bounds are narrowed by a linear program each."""
+
 MOST_BITS_A_ROW = 50.0
 SMOOTHEST = 8
 """Degree of a polynomial that would make the total no more than so many numbers and one."""
@@ -97,9 +100,9 @@ def weigh_evidence(
     if crowded:
         return Standing(bounds, readings, crowded=True)
     others = [p for p in pool if p not in terms]
-    apart = _told_apart(sample, terms, others)
+    apart, outer = _told_apart(sample, terms, others)
     settled = all(r.settled for r in readings)
-    needed, joint = _joint(sample, terms, apart, settled)
+    needed, joint = _joint(sample, terms, apart, outer, settled)
     replaceable = [t for t, is_needed in zip(terms, needed, strict=True) if not is_needed]
     if len(apart) < len(others):
         replaceable = list(terms)  # nobody knows: the caller looks for other sets
@@ -146,30 +149,42 @@ def _like_a_trend(sample: Sample, terms: Sequence[int]) -> tuple[int, ...]:
     return tuple(t for t, stands in zip(terms, there[: len(terms)], strict=True) if not stands)
 
 
-def _told_apart(sample: Sample, terms: Sequence[int], others: Sequence[int]) -> list[int]:
-    """The other columns, or most of them, that rounding lets us tell from all the rest."""
-    if outer_bounds(sample.inequalities([*terms, *others])) is not None:
-        return list(others)
+def _told_apart(
+    sample: Sample, terms: Sequence[int], others: Sequence[int]
+) -> tuple[list[int], Bounds | None]:
+    """The other columns, or most of them, that rounding lets us tell from all the rest.
+
+    Returns:
+        Them, and bounds on the weights of the terms and of them.
+    """
+    bounds = outer_bounds(sample.inequalities([*terms, *others]))
+    if bounds is not None:
+        return list(others), bounds
     kept = list[int]()
     for place in others:
-        if outer_bounds(sample.inequalities([*terms, *kept, place])) is not None:
+        found = outer_bounds(sample.inequalities([*terms, *kept, place]))
+        if found is not None:
+            bounds = found
             kept.append(place)
-    return kept
+    return kept, bounds or outer_bounds(sample.inequalities(terms))
 
 
 def _joint(
-    sample: Sample, terms: Sequence[int], apart: Sequence[int], narrow: bool
+    sample: Sample,
+    terms: Sequence[int],
+    apart: Sequence[int],
+    bounds: Bounds | None,
+    narrow: bool,
 ) -> tuple[list[bool], dict[int, tuple[float, float]]]:
     """With all columns at once: which terms are needed, and the other columns' bounds."""
     rows = sample.inequalities([*terms, *apart])
-    bounds = outer_bounds(rows)
     if bounds is None:
         return [False] * len(terms), {}
-    doubtful = not bounds.excludes_zero()[: len(terms)].all() or any(
-        _matters(sample, p, bounds.low[i], bounds.high[i]) for i, p in enumerate(apart, len(terms))
-    )
-    if doubtful and narrow:
-        bounds = narrowed(rows, bounds) or bounds
+    doubtful = ~bounds.excludes_zero()
+    for i, place in enumerate(apart, len(terms)):
+        doubtful[i] = _matters(sample, place, bounds.low[i], bounds.high[i])
+    if narrow and 0 < np.count_nonzero(doubtful) <= MOST_DOUBTFUL:
+        bounds = narrowed(rows, bounds, doubtful) or bounds
     ends = list(zip(bounds.low.tolist(), bounds.high.tolist(), strict=True))
     needed = [low > 0 or high < 0 for low, high in ends[: len(terms)]]
     return needed, dict(zip(apart, ends[len(terms) :], strict=True))

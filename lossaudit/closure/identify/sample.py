@@ -20,7 +20,10 @@ from lossaudit.closure.trial import Trial
 from lossaudit.model.table import Bools, Floats, Ints
 from lossaudit.numerics.formats import FORMATS, gamma
 
-MOST_ROWS = 4096
+MOST_ROWS, LEAST_ROWS = 4096, 1024
+MOST_NUMBERS = 200_000
+"""Numbers of a sample, where so many columns leave more than the least rows."""
+
 
 LARGEST, SMALLEST = 1e30, 1e-30
 """Rows beyond the first and columns below the second are left out: no loss has such numbers."""
@@ -140,7 +143,8 @@ def take_sample(
         The sample, and the tags that were left out because too few rows hold them.
     """
     count = max(1, trial.join.log.columns[trial.join.total].count)
-    stride, seen, parts = 1 if first else max(1, -(-count // MOST_ROWS)), 0, list[_Gathered]()
+    most = min(MOST_ROWS, max(LEAST_ROWS, MOST_NUMBERS // len(tags)))
+    stride, seen, parts = 1 if first else max(1, -(-count // most)), 0, list[_Gathered]()
     for rows, prepared in trial.blocks():
         chosen = np.arange(-seen % stride, len(rows), stride)
         if len(chosen):

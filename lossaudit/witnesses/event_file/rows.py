@@ -78,4 +78,6 @@ class Rows:
             return self._numbers(at, "<f4").astype(np.float64)
 
     def _numbers(self, at: int, dtype: str) -> NDArray[Any]:
+        if not self._count:  # then the buffer may be too short
+            return np.zeros(0, dtype)
         return np.ndarray((self._count,), dtype, self._buffer, self._begin + at, (self._stride,))

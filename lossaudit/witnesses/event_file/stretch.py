@@ -54,12 +54,10 @@ class Stretch:
     def add(self, run: Run) -> None:
         """Add the records of a run."""
         self._add_columns(run)
-        counts = run.counts()
-        ends = np.cumsum(counts)
-        records = self.records + ends - counts
-        self.records += int(ends[-1])
-        self._positions.append(np.repeat(run.starts, counts))
-        self._steps.append(np.repeat(run.steps, counts))
+        records, positions, steps = self._number(run)
+        self.records += len(positions)
+        self._positions.append(positions)
+        self._steps.append(steps)
         for group in run.groups:
             mine = records[group.members]
             for tag, values in zip(group.tags, group.values, strict=True):
@@ -71,6 +69,15 @@ class Stretch:
         columns = {tag: column.column(tag) for tag, column in self._columns.items()}
         positions, steps = np.concatenate(self._positions), np.concatenate(self._steps)
         return Table(source, columns, positions, "byte", steps)
+
+    def _number(self, run: Run) -> tuple[Ints, Ints, Ints]:
+        """The first record that each event makes, and the positions and steps of all records."""
+        if run.grouped.all():  # as mostly: one record each
+            records = np.arange(self.records, self.records + len(run.starts))
+            return records, run.starts, run.steps
+        counts = run.counts()
+        records = self.records + np.cumsum(counts) - counts
+        return records, np.repeat(run.starts, counts), np.repeat(run.steps, counts)
 
     def _add_columns(self, run: Run) -> None:
         """Make columns, in the order in which their tags come up."""

@@ -12,6 +12,7 @@ from lossaudit.witnesses.event_file.rows import Rows
 _MOST_KNOWN, _LONGEST_KNOWN = 1 << 12, 1 << 12
 
 _SHORTEST_WALK = 64
+_LONGEST_CYCLE = 256
 _ALIKE = 16  # as many sizes that come again make a cycle
 
 
@@ -93,12 +94,14 @@ def _repeated(content: bytes, cycle: Ints, most: int) -> Ints:
         most: how many records to look for at most.
     """
     length, size = len(cycle) - 1, int(cycle[-1] - cycle[0])
-    times = min(most // length, (len(content) - int(cycle[-1])) // size) if length else 0
-    if times == 0:
+    if not 0 < length <= _LONGEST_CYCLE:
         return cycle[:0]
-    shifts = size * np.arange(times + 1)[:, np.newaxis]
-    starts = Rows.gather(content, (cycle[:-1] + shifts).ravel(), HEADER)
-    headers = starts.content.reshape(times + 1, length * HEADER).view(np.uint32)
-    alike = headers == headers[0]
-    good = times if alike.all() else int(alike.all(axis=1).argmin()) - 1
-    return (cycle[1:] + shifts[1 : good + 1]).ravel()
+    times = min(most // length, (len(content) - int(cycle[-1])) // size)
+    alike = np.ones(times, np.bool_)
+    for start in cycle[:-1].tolist():
+        header = content[start : start + HEADER]
+        others = Rows(content, start + size, size, times, HEADER)
+        alike &= others.words(0) == np.uint64(int.from_bytes(header[:8], "little"))
+        alike &= others.crcs(8) == np.uint32(int.from_bytes(header[8:], "little"))
+    good = times if alike.all() else int(alike.argmin())
+    return (cycle[1:] + size * np.arange(1, good + 1)[:, np.newaxis]).ravel()

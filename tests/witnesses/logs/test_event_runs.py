@@ -145,6 +145,15 @@ def test_cycle_of_tags_is_read_turn_by_turn_also_where_steps_grow():
     assert at_once(content) == one_by_one(content)
 
 
+@pytest.mark.parametrize("piece", [5000, 1 << 20])
+def test_tag_of_a_megabyte_between_short_ones(piece):
+    long = frame(event(5, simple("x" * (1 << 20), 1.0)))
+    content = plain(100) + long + plain(100) + long[: 1 << 19]
+    seen = at_once(content, piece)
+    assert seen == one_by_one(content)
+    assert (len(seen[0]), len(seen[2])) == (601, 1)
+
+
 def test_random_flipped_bits_are_all_found():
     content = plain(3000, first=15_000)  # the step's varint grows at 16,384
     rng = random.Random(3)
