@@ -9,17 +9,22 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 import google_crc32c
 import numpy as np
 
 from lossaudit.model.table import Column, Damage, Table, concatenate
+from lossaudit.witnesses import bulk
 from lossaudit.witnesses.log import readers
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import HEAD
 
 SIZES = (7, 64, 1000)
 """Bytes of a block; a real stream's first block holds the head, so it is never tiny."""
+
+IN_BULK = ("csv", "json-lines")
+"""Readers that parse large blocks at once; here they do so with small ones too."""
 
 LEAST_FIRST = 4  # the longest byte order mark, and a magic number
 
@@ -45,7 +50,7 @@ class Pieces:
 
 
 def examine(name: str, content: bytes, sizes: Sequence[int] = SIZES) -> None:
-    """Read content with the reader of that name, once whole and once for each size of blocks."""
+    """Read content with the reader of that name, whole, in blocks of each size, and in bulk."""
     reader = readers()[name]
     assert 0 <= reader.sniff(content[:HEAD], "log") <= 100
     for variant in variants(name, content):
@@ -53,6 +58,9 @@ def examine(name: str, content: bytes, sizes: Sequence[int] = SIZES) -> None:
         if name != "parquet":  # which needs its whole file, and half a second for each
             for size in sizes:
                 assert read(reader, variant, size) == whole, f"blocks of {size} bytes"
+        if name in IN_BULK:
+            with patch.object(bulk, "LEAST", 1):
+                assert read(reader, variant, max(len(variant), 1)) == whole, "in bulk"
 
 
 def variants(name: str, content: bytes) -> list[bytes]:

@@ -22,7 +22,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("reader")
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--save", action="store_true", help="minimise, and keep what is new")
+    parser.add_argument(
+        "--save", action="store_true", help="keep some of what was found in the corpus"
+    )
     arguments = parser.parse_args()
     corpus = HERE / "corpus" / arguments.reader
     with tempfile.TemporaryDirectory() as found:
@@ -32,20 +34,18 @@ def main() -> None:
             flags.append(f"-dict={HERE / 'dictionaries' / arguments.reader}")
         code = run(arguments.reader, found, str(corpus), *flags, f"-artifact_prefix={Path.cwd()}/")
         if arguments.save and code == 0:
-            save(arguments.reader, corpus, Path(found))
+            save(corpus, Path(found))
     sys.exit(code)
 
 
-def save(reader: str, corpus: Path, found: Path) -> None:
-    """Keep the fewest files that reach all that was reached, the smallest first."""
-    with tempfile.TemporaryDirectory() as merged:
-        run(reader, "-merge=1", f"-max_len={LONGEST}", merged, str(corpus), str(found))
-        files = sorted(Path(merged).iterdir(), key=lambda file: (file.stat().st_size, file.name))
-        kept = {file.read_bytes() for file in files[:: max(1, -(-len(files) // MOST))]}
+def save(corpus: Path, found: Path) -> None:
+    """Keep some of what was found, the small and the large; the fuzzer has reduced each."""
     for old in corpus.glob("found-*"):
         old.unlink()
-    present = {file.read_bytes() for file in corpus.iterdir()}
-    for content in sorted(kept - present)[: MOST - len(present)]:
+    room = MOST - len(list(corpus.iterdir()))
+    files = sorted(found.iterdir(), key=lambda file: (file.stat().st_size, file.name))
+    for file in files[:: max(1, -(-len(files) // room))]:
+        content = file.read_bytes()
         (corpus / f"found-{hashlib.sha256(content).hexdigest()[:12]}").write_bytes(content)
 
 

@@ -93,6 +93,18 @@ def test_paths_agree_on_fixtures(path: Path, times: int) -> None:
     assert_paths_agree((path.read_bytes().removesuffix(b"\n") + b"\n") * times)
 
 
+SCARS = (b"", b"\n", b"\r", b"nan", b"-", b",", b"1e999", b" ", b"\xff", b"9" * 30, b"loss: 1")
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda p: p.parent.name)
+@pytest.mark.parametrize("seed", range(4))
+def test_paths_agree_on_damaged_fixtures(path: Path, seed: int) -> None:
+    text, random = bytearray(path.read_bytes() * 20), np.random.default_rng(seed)
+    for at in random.integers(len(text), size=200).tolist():
+        text[at : at + random.integers(9)] = SCARS[random.integers(len(SCARS))]
+    assert_paths_agree(bytes(text) + b"\n", 10_000)
+
+
 @pytest.mark.parametrize("path", ["yolox-plate", "fastspeech2-prune", "gailppo"])
 def test_paths_agree_on_real_logs(path: str) -> None:
     if not REAL_LOGS.is_dir():
