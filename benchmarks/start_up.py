@@ -1,4 +1,4 @@
-"""How long the commands take, as ratios to bare imports in the same run.
+"""How long short commands take, as ratios to bare imports in the same run.
 
     python benchmarks/start_up.py
 
@@ -7,39 +7,37 @@ Each command is a process of its own; the two of a row take turns, and the media
 
 from __future__ import annotations
 
-import statistics
-import subprocess
-import sys
-import time
+import json
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-LOG = ROOT / "fixtures" / "musetalk-tiny" / "runs" / "main" / "log.jsonl"
-TURNS = 7
+from measure import Row, in_turns
 
-CHECK = ["-m", "lossaudit", "check", str(LOG), "-s", "musetalk-v1", "-q"]
-ROWS = {
-    "check of 400 rows / import typer, rich, numpy": (CHECK, ["-c", "import typer, rich, numpy"]),
-    "--version / import typer": (["-m", "lossaudit", "--version"], ["-c", "import typer"]),
-    "--help / import typer": (["-m", "lossaudit", "--help"], ["-c", "import typer"]),
-}
+TURNS = 15
 
 
-def seconds(arguments: list[str]) -> float:
-    """Wall time of one Python process."""
-    start = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
-    return time.perf_counter() - start
+def cases(folder: Path) -> Iterator[tuple[str, list[str], str]]:
+    """What is measured, our arguments, and the imports that it is compared with."""
+    log = folder / "log.jsonl"
+    records = ({"step": i, "loss": 2 * i / 7 + 3.0, "a": i / 7, "b": 3.0} for i in range(1000))
+    log.write_text("".join(json.dumps(r) + "\n" for r in records))
+    check = ["check", str(log), "-f", "loss = 2*a + b", "-q"]
+    yield "`check` of 1,000 rows", check, "typer, rich, numpy"
+    yield "`--version`", ["--version"], "typer"
+    yield "`--help`", ["--help"], "typer"
 
 
-def main() -> None:
-    """Print one line for each pair: both medians and their ratio."""
-    for name, (ours, bare) in ROWS.items():
-        seconds(ours), seconds(bare)  # warms the file cache
-        pairs = [(seconds(ours), seconds(bare)) for _ in range(TURNS)]
-        a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
-        print(f"{name:50} {a:.3f} s / {b:.3f} s = {a / b:.2f}")
+def rows() -> Iterator[Row]:
+    """One row for each case."""
+    with tempfile.TemporaryDirectory() as folder:
+        for what, ours, imports in cases(Path(folder)):
+            sides = {"ours": ["-m", "lossaudit", *ours], "bare": ["-c", f"import {imports}"]}
+            taken = in_turns(sides, TURNS)
+            figures = f"{taken['ours']:.3f} s / `import {imports}` {taken['bare']:.3f} s"
+            yield Row(what, figures, taken["ours"] / taken["bare"], 2.0)
 
 
 if __name__ == "__main__":
-    main()
+    for row in rows():
+        print(row.in_markdown())

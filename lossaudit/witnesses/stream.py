@@ -80,7 +80,7 @@ class LogStream:
         """The next bytes as stored; a file that fails midway ends there, with damage."""
         try:
             if self._watch.is_pipe:
-                return _piped(self.stored.fileno())
+                return _piped(self.stored)
             return self.stored.read(BLOCK)
         except OSError as error:
             if not self._read:
@@ -123,13 +123,16 @@ class _CutError(_BrokenError):
     """Compressed data ends too early."""
 
 
-def _piped(pipe: int) -> bytes:
-    """The next block of a pipe; Ctrl-C ends the wait, which a plain read goes on with."""
+def _piped(pipe: BinaryIO) -> bytes:
+    """The next block of a pipe; Ctrl-C ends the wait, which a plain read goes on with.
+
+    What somebody has peeked at is still in the pipe's buffer, and comes first.
+    """
     piece, waiting = bytearray(), select.poll()
-    waiting.register(pipe, select.POLLIN)
+    waiting.register(pipe.fileno(), select.POLLIN)
     while len(piece) < BLOCK:
         waiting.poll()  # polars has interrupted reads started again, but not this
-        more = os.read(pipe, BLOCK - len(piece))
+        more = pipe.read1(BLOCK - len(piece))  # type: ignore[attr-defined]
         if not more:
             break
         piece += more
