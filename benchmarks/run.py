@@ -20,7 +20,7 @@ import start_up
 import tables
 import text_logs
 import weights
-from measure import ROOT, Row
+from measure import ROOT
 
 PARTS = {
     "Start-up": start_up,
@@ -54,7 +54,10 @@ def report() -> Iterator[tuple[str, bool]]:
     """The page, piece by piece, and whether all that the piece says holds."""
     yield HEAD + machine(), True
     for title, part in PARTS.items():
-        yield f"\n## {title}\n\n| what | figures | counts | held to | holds |\n|---|---|---|---|---|", True
+        yield (
+            f"\n## {title}\n\n| what | figures | counts | held to | holds |\n|---|---|---|---|---|",
+            True,
+        )
         for row in part.rows():
             yield row.in_markdown(), row.holds
 

@@ -1,6 +1,6 @@
 """How long the certified weights of a long log take: the fold alone, without reading or deciding.
 
-    python benchmarks/weights.py
+python benchmarks/weights.py
 """
 
 from __future__ import annotations

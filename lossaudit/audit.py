@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lossaudit import __version__, registry
 from lossaudit.closure.check import Check
@@ -26,8 +28,7 @@ from lossaudit.witnesses.log import Progress, ReadLog, read_log
 from lossaudit.witnesses.reader import ReadOptions
 
 
-@dataclass(frozen=True, slots=True)
-class AuditOptions:
+class AuditOptions(Struct, frozen=True):
     """How to read, and which findings count.
 
     Attributes:

@@ -8,7 +8,8 @@ findings            a dominant term; damage; a refuted formula as a warning
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lossaudit import registry
 from lossaudit.audit import AuditOptions, choose_exit_code, conclude, labelled

@@ -12,7 +12,7 @@ still audited.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
 class LossauditError(Exception):
@@ -83,8 +83,7 @@ class FormulaError(LossauditError):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One problem of a spec file; `line` and `column` count from 1."""
 
     message: str

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit import __version__, registry
 from lossaudit.audit import AuditOptions, choose_exit_code, labelled
@@ -32,8 +34,7 @@ from lossaudit.witnesses.log import ReadLog, read_log
 OF_THE_INPUT = ("damaged-input", "changed-input")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What was found in one log.
 
     Attributes:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit.audit import check_logs
 from lossaudit.model.result import Result
@@ -27,8 +28,7 @@ NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Struct, frozen=True, dict=True):
     """A defect with its repaired twin; see the head of `cases.yaml`."""
 
     name: str

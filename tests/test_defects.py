@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 from defect_cases import FOLDER, NAMES, Case, cases, every_log
+from msgspec.structs import replace
 
 from lossaudit import registry
 from lossaudit.closure.check import Check

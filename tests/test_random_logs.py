@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import Struct
 
 from lossaudit.audit import check_logs
 from lossaudit.model.finding import Verdict
@@ -68,8 +68,7 @@ WAYS: list[Write] = [
 ]
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(Struct, frozen=True, dict=True):
     formula: str
     weights: list[float]
     terms: dict[str, Floats]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from lossaudit.audit import check_logs
 from lossaudit.model.finding import Verdict
@@ -30,8 +30,7 @@ D2 = "total_loss = loss_cls + loss_box_reg + loss_rpn_cls + loss_rpn_loc + loss_
 YOLOX_TWICE = "total_loss = 5.0*iou_loss + l1_loss + conf_loss + cls_loss"
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Struct, frozen=True, dict=True):
     log: str
     verdict: str
     rows: int

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct, field
 
 from lossaudit.balance.ratios import RatioFold
 from lossaudit.balance.sizes import SizeHistogram
@@ -16,8 +16,7 @@ from lossaudit.model.balance import Sign
 from lossaudit.model.table import Bools
 
 
-@dataclass(slots=True)
-class Census:
+class Census(Struct):
     """A fold: what it keeps does not grow with the rows, and two of them merge.
 
     Args:
@@ -39,8 +38,8 @@ class Census:
     shares: ShareHistograms = field(default_factory=ShareHistograms)
     sizes: list[SizeHistogram] = field(default_factory=list)
     ratios: list[RatioFold] = field(default_factory=list)
-    _positive: Bools = field(init=False)
-    _negative: Bools = field(init=False)
+    _positive: Bools = None  # type: ignore[assignment]  # __post_init__
+    _negative: Bools = None  # type: ignore[assignment]  # __post_init__
 
     def __post_init__(self) -> None:
         count = len(self.terms.names)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct, field
 
 from lossaudit.balance.ratios import RatioFold
 from lossaudit.balance.terms import TermRows, WeightedTerms
@@ -21,8 +21,7 @@ DIGITS = 6
 """Decimals of a course's points: a share is nothing finer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What the second pass looks at.
 
     Attributes:
@@ -51,8 +50,7 @@ class Plan:
         return np.unique(np.concatenate([self.bounds(), tenths])).astype(np.int64)
 
 
-@dataclass(slots=True)
-class CourseFold:
+class CourseFold(Struct):
     """A fold over the rows in file order; folds over successive stretches of rows merge.
 
     Args:
@@ -66,8 +64,8 @@ class CourseFold:
     at: int = 0
     shares: list[ShareHistograms] = field(default_factory=list)
     ratios: list[RatioFold] = field(default_factory=list)
-    _edges: Ints = field(init=False)
-    _sums: Floats = field(init=False)
+    _edges: Ints = None  # type: ignore[assignment]  # __post_init__
+    _sums: Floats = None  # type: ignore[assignment]  # __post_init__
 
     def __post_init__(self) -> None:
         self.shares = [ShareHistograms() for _ in self.plan.variants]

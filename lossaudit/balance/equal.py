@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.balance.census import Census
 from lossaudit.model.table import Floats
 
 
-@dataclass(frozen=True, slots=True)
-class EqualWeights:
+class EqualWeights(Struct, frozen=True):
     """A solution; see `solve`.
 
     Attributes:

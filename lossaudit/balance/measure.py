@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct, field
 
 from lossaudit.balance.census import Census
 from lossaudit.balance.course import CourseFold, Plan
@@ -20,8 +20,7 @@ from lossaudit.model.balance import Balance, EqualShares, Ratio, Share, WhatIf
 from lossaudit.model.finding import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """A log's balance, and the shares of its terms; both empty where nothing could be measured."""
 
     balance: Balance

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
+from msgspec import Struct, field
 
 from lossaudit.balance.sizes import SizeHistogram
 from lossaudit.model.balance import Ratio
@@ -26,8 +26,7 @@ def pairs_with(largest: int, places: Sequence[int]) -> list[tuple[int, int]]:
     return [(i, largest) for i in places if i != largest] if len(places) > MOST_IN_PAIRS else []
 
 
-@dataclass(slots=True)
-class RatioFold:
+class RatioFold(Struct):
     """|numerator| / |denominator| over rows; rows on which both are 0 say nothing."""
 
     below: int = 0

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
+from msgspec import Struct, field
 
 from lossaudit.model.table import Floats, Ints
 
@@ -15,8 +14,7 @@ OCTAVES = 160
 """Sizes are told apart from 2 ** -160 to 2 ** 160, which float32 does not leave."""
 
 
-@dataclass(slots=True)
-class SizeHistogram:
+class SizeHistogram(Struct):
     """How numbers of 0 and above are spread; what it keeps does not grow with their number.
 
     Attributes:

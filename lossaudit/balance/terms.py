@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.closure.binding import Binding
 from lossaudit.closure.rivals import monomial_name
@@ -18,8 +17,7 @@ from lossaudit.spec.tree import RESERVED, Expr, Name, names, to_float
 _EXACT = Arithmetic("float64")
 
 
-@dataclass(frozen=True, slots=True)
-class TermRows:
+class TermRows(Struct, frozen=True):
     """The rows of a block that count.
 
     Attributes:
@@ -31,8 +29,7 @@ class TermRows:
     left_out: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class WeightedTerms:
+class WeightedTerms(Struct, frozen=True):
     """A formula's monomials; a weight that is logged or scheduled is a factor of its term.
 
     Attributes:

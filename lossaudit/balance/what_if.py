@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lossaudit.errors import UsageError
 from lossaudit.spec.shape import did_you_mean
@@ -17,8 +18,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _FORM = "TERM=W[,W...], for example loss_lip=1.0,2.0,4.0"
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """What if one term had that weight?"""
 
     term: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import typer
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit.audit import AuditOptions, check_logs
 from lossaudit.cli.output import Destination, check_destinations, deliver, identity
@@ -19,8 +20,7 @@ from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.reader import ReadOptions
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(Struct, frozen=True):
     """What the user declares the loss to be."""
 
     spec: str | None
@@ -33,8 +33,7 @@ class Declaration:
     ranks: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """What the user says about the log's format."""
 
     reader: str | None
@@ -43,8 +42,7 @@ class Layout:
     progress: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """Where reports go."""
 
     format: str
@@ -53,8 +51,7 @@ class Output:
     quiet: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """Which findings count."""
 
     select: list[str]

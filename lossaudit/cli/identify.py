@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lossaudit.cli.check import Layout, Output, Policy, audit_options, destinations_for, leave
 from lossaudit.cli.output import would_replace
@@ -16,8 +17,7 @@ from lossaudit.spec.aggregate import parse_aggregate
 from lossaudit.spec.write import write_spec
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What the user says of the formula that is sought."""
 
     total: str | None

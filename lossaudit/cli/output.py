@@ -7,8 +7,9 @@ import shutil
 import stat
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lossaudit import registry
 from lossaudit.errors import UsageError
@@ -19,8 +20,7 @@ from lossaudit.witnesses.log import event_files
 NARROWEST, WIDEST = 60, 160
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(Struct, frozen=True):
     """One report: its format, and its file or None for standard output."""
 
     format: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from msgspec import Struct
 
 from lossaudit.closure.aggregates import (
     TERMS_OF_A_TRAILING_MEAN,
@@ -35,8 +36,7 @@ from lossaudit.spec.tree import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Struct, frozen=True):
     """A spec's words on one log's columns.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lossaudit.closure.aggregates import (
     accumulation_roundings,
@@ -31,8 +32,7 @@ ACCUMULATED = frozenset({"mean", "sum", "ema", "rank-mean", "trailing"})
 """Aggregates of several steps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """Rows ready to be decided.
 
     Attributes:
@@ -49,8 +49,7 @@ class Prepared:
     assumption: str = ""
 
 
-@dataclass(slots=True)
-class Preparation:
+class Preparation(Struct):
     """Turns rows, block after block in file order, into intervals, and bars those that say nothing.
 
     Args:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from math import isfinite
+
+from msgspec import Struct
 
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.model.finding import Finding, Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """A question that is put to every log.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit.model.table import Bools, Floats
 from lossaudit.numerics.bounded import Arithmetic, Bounded
@@ -13,8 +14,7 @@ from lossaudit.spec.evaluate import evaluate
 from lossaudit.spec.tree import Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """Aligned rows, ready to be decided; all arrays of shape (N,).
 
     Attributes:
@@ -33,8 +33,7 @@ class Block:
     arithmetic: Arithmetic
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """A formula's outcome on each row, all arrays of shape (N,).
 
     Attributes:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct, field
 
 from lossaudit.closure.blocks import Prepared
 from lossaudit.closure.decide import Block, Decision
@@ -36,8 +36,7 @@ ENOUGH = 1000
 """Rows that must refute an automatic rival before it is asked no more: nothing can save it."""
 
 
-@dataclass(slots=True)
-class Closure:
+class Closure(Struct):
     """Decides the declared formula and its rivals on block after block.
 
     Args:
@@ -66,8 +65,8 @@ class Closure:
     _lacking: OddRows = field(default_factory=OddRows)
     _rounded: int = 0
     _first_rounded: ViolatingRow | None = None
-    _panel: Panel = field(init=False)
-    _form: Polynomial = field(init=False)
+    _panel: Panel = None  # type: ignore[assignment]  # __post_init__
+    _form: Polynomial = None  # type: ignore[assignment]  # __post_init__
 
     def __post_init__(self) -> None:
         self._rival_tallies = [Tally() for _ in self.rivals]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.model.log import Log
 from lossaudit.model.table import Floats, Ints, Table
@@ -26,8 +26,7 @@ STEP_TAGS = (
 _FARTHEST = 2.0**63
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(Struct, frozen=True):
     """The step of every record, a stretch of the log at a time.
 
     Attributes:

@@ -8,9 +8,9 @@ formula are linear in the terms and their sizes. `decide` is the oracle of this 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.closure.decide import Block
 from lossaudit.model.table import Floats
@@ -20,8 +20,7 @@ from lossaudit.spec.evaluate import evaluate
 from lossaudit.spec.tree import RESERVED, Expr, Name, Negation, Number, Product, Sum, to_float
 
 
-@dataclass(frozen=True, slots=True)
-class Linear:
+class Linear(Struct, frozen=True):
     """A formula that is a sum of numbers times names, each name once.
 
     Attributes:
@@ -83,8 +82,7 @@ def _number(expr: Expr) -> float | None:
             return None
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """The terms of a block as matrices, one row for each name.
 
     Attributes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.closure.decide import Block
 from lossaudit.closure.rows import Rows
@@ -15,8 +15,7 @@ from lossaudit.spec.tree import Expr, ordered_names
 TOTAL = "the total"
 
 
-@dataclass(frozen=True, slots=True)
-class OddRows:
+class OddRows(Struct, frozen=True):
     """Rows that have something in common.
 
     Attributes:

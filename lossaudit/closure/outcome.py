@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lossaudit.closure.odd_rows import NO_ROWS, OddRows
 from lossaudit.closure.rivals import Candidate
@@ -12,8 +13,7 @@ from lossaudit.closure.weights import WeightBox
 from lossaudit.model.balance import Share
 
 
-@dataclass(frozen=True, slots=True)
-class ViolatingRow:
+class ViolatingRow(Struct, frozen=True):
     """One of the first rows that refute the declared formula."""
 
     record: int
@@ -25,8 +25,7 @@ class ViolatingRow:
     terms: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True):
     """How one formula fared.
 
     Attributes:
@@ -73,8 +72,7 @@ class Tally:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The fold's result.
 
     Attributes:

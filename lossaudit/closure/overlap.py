@@ -7,15 +7,15 @@ files are witnesses of their own: no total of one meets a term of the other.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+
+from msgspec import Struct
 
 from lossaudit.closure.examine import LogEvidence
 
 
-@dataclass(frozen=True, slots=True)
-class Overlap:
+class Overlap(Struct, frozen=True):
     """The steps, first and last, that a log shares with an earlier one."""
 
     log: LogEvidence

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lossaudit.closure.blocks import Prepared
 from lossaudit.closure.decide import Block, Decision, decide
@@ -15,8 +16,7 @@ from lossaudit.numerics.bounded import Arithmetic
 from lossaudit.spec.tree import Expr, names
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """A formula's outcome on a block.
 
     Attributes:
@@ -29,8 +29,7 @@ class Judged:
     excused: Bools
 
 
-@dataclass(slots=True)
-class Panel:
+class Panel(Struct):
     """Formulas that are put to every row.
 
     Args:

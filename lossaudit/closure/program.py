@@ -10,9 +10,9 @@ current optimum violates.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.model.table import Bools, Floats, Ints
 from lossaudit.numerics.distinct import distinct
@@ -26,8 +26,7 @@ REACH = 1e9
 """Weights are sought within this many units of their scale; beyond, they count as unbounded."""
 
 
-@dataclass(frozen=True, slots=True)
-class WeightRows:
+class WeightRows(Struct, frozen=True):
     """Rows as inequalities in the weights, all of shape (N, n) or (N,).
 
     |total - sum_i w_i terms_i| <= slack + sum_i |w_i| spread_i
@@ -78,8 +77,7 @@ def is_feasible(rows: WeightRows) -> bool:
     return program.optimum(np.zeros(rows.terms.shape[1])) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(Struct, frozen=True):
     """The ends of every weight, and where they were reached.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, combinations, islice
+
+from msgspec import Struct
 
 from lossaudit.spec.normal_form import Monomial, Polynomial, monomial_expr, normal_form, to_expr
 from lossaudit.spec.tree import Expr, render
@@ -14,8 +15,7 @@ MOST_AUTOMATIC = 160
 """Enough for every pair of 15 different weights."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A rival formula; `automatic` where nobody named it."""
 
     name: str

@@ -8,9 +8,10 @@ which their counts differ cannot be paired and stays undecided.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit.closure.keys import Keys
 from lossaudit.closure.pairing import occurrences, pair, within_files
@@ -24,8 +25,7 @@ NO_TERM = "a term is missing from the row"
 NO_TOTAL = "a record holds every term and no total"
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """Aligned columns, one row per logged total.
 
     Attributes:
@@ -77,8 +77,7 @@ class Rows:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
+class Join(Struct, frozen=True):
     """Pairs each logged total with the terms of its step; its rows can be had again and again.
 
     Attributes:

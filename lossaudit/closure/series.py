@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+from msgspec import Struct, field
 
 from lossaudit.model.table import Floats, Ints
 
@@ -14,8 +14,7 @@ MOST_POINTS = 240
 _HELD = 4 * MOST_POINTS
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Struct, frozen=True):
     """Aligned columns, all of shape (N,), in file order."""
 
     values: Mapping[str, Floats] = field(default_factory=dict)
@@ -67,8 +66,7 @@ def _worst(points: Series, width: int) -> Series:
     return points.at(chosen + width * np.arange(len(chosen)))
 
 
-@dataclass(slots=True)
-class SeriesFold:
+class SeriesFold(Struct):
     """The course of a log of any length: every point is the worst of `width` rows.
 
     The width doubles whenever there are too many points, so that early and late rows are shown

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct, field
 
 from lossaudit.model.balance import Share
 from lossaudit.model.table import Floats
@@ -31,8 +31,7 @@ def row_shares(weighted: Floats) -> Floats:
     return np.asarray(sizes / whole)
 
 
-@dataclass(slots=True)
-class ShareHistograms:
+class ShareHistograms(Struct):
     """|w t| / sum of |w t| over rows, one histogram over [0, 1] for each term."""
 
     counts: dict[str, Floats] = field(default_factory=dict)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.model.table import Ints
 
@@ -14,8 +14,7 @@ MOST_DISTANCES = 4096
 """Different distances that are counted one by one; a log with more has no usual one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spacing:
+class Spacing(Struct, frozen=True):
     """The distances between the steps of successive totals.
 
     Attributes:

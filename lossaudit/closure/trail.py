@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.lib.stride_tricks import sliding_window_view
 
 from lossaudit.model.table import Bools, Floats
 
 
-@dataclass(slots=True)
-class Trail:
+class Trail(Struct):
     """The last rows of every column, so that the next block's means can reach back.
 
     Args:

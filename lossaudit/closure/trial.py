@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lossaudit.closure.binding import Binding
 from lossaudit.closure.blocks import Preparation, Prepared
@@ -14,8 +15,7 @@ from lossaudit.model.log import Log
 from lossaudit.spec.schema import Spec
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """What the rows of a log are put to.
 
     Attributes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.closure.blocks import weighted_terms
 from lossaudit.closure.decide import Block
@@ -54,8 +54,7 @@ def weigh(form: Polynomial, block: Block, chosen: Bools) -> tuple[WeightRows, Bo
     return (rows if usable.all() else rows.part(usable)), usable
 
 
-@dataclass(slots=True)
-class Moments:
+class Moments(Struct):
     """Count, means, products of deviations and ranges of several columns; they merge.
 
     Products of numbers near 1e300 are infinite, and such columns then correlate with none.

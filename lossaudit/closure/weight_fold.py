@@ -10,9 +10,8 @@ refutes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
+from msgspec import Struct, field
 
 from lossaudit.closure.program import MOST_ROUNDS, SLACK, Box, WeightRows, box_of, joined
 from lossaudit.closure.weights import MOST_STRETCHES, WeightBox, longest_prefix, stretches
@@ -28,8 +27,7 @@ ROWS_A_BLOCK = 8
 MOST_BINDING = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Struct, frozen=True):
     """A stretch of rows that some weights satisfy.
 
     Attributes:
@@ -45,8 +43,7 @@ class Stretch:
         return len(self.box)
 
 
-@dataclass(slots=True)
-class WeightFold:
+class WeightFold(Struct):
     """Collects rows as inequalities in the weights; see the module's docstring.
 
     Attributes:

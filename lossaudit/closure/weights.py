@@ -6,7 +6,8 @@ Over all rows where they agree, else over stretches of rows that some weights sa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lossaudit.closure.program import WeightRows, box_of, is_feasible, joined
 from lossaudit.model.table import Floats
@@ -14,8 +15,7 @@ from lossaudit.model.table import Floats
 MOST_STRETCHES = 12
 
 
-@dataclass(frozen=True, slots=True)
-class WeightBox:
+class WeightBox(Struct, frozen=True):
     """What a stretch of rows allows.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 Trend = Literal["rising", "falling", "flat", "wandering", "unknown"]
 """How a share moves over a log; "wandering" is neither of the first three, "unknown" too short."""
@@ -13,8 +14,7 @@ Sign = Literal["positive", "negative", "mixed", "zero"]
 """Of a weighted term on all rows; a share is of its size."""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """How much of the total one weighted term makes up: |w t| / sum of |w t|, over rows."""
 
     mean: float
@@ -23,8 +23,7 @@ class Share:
     p95: float
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(Struct, frozen=True):
     """How one term's share moves from the first row to the last.
 
     Attributes:
@@ -41,8 +40,7 @@ class Course:
     sign: Sign
 
 
-@dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(Struct, frozen=True):
     """|numerator| / |denominator| of two terms before their weights.
 
     Attributes:
@@ -61,8 +59,7 @@ class Ratio:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class EqualShares:
+class EqualShares(Struct, frozen=True):
     """Weights at which no term dominates.
 
     Attributes:
@@ -81,8 +78,7 @@ class EqualShares:
     left_out: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class WhatIf:
+class WhatIf(Struct, frozen=True):
     """The shares of all terms where one of them had another weight."""
 
     term: str
@@ -90,8 +86,7 @@ class WhatIf:
     shares: Mapping[str, Share]
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(Struct, frozen=True):
     """What one log says about the balance of a formula; empty where it says nothing.
 
     Attributes:

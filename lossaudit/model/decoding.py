@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from lossaudit.model import wire
 from lossaudit.model.balance import Balance, Course, EqualShares, Ratio, Share, WhatIf

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from lossaudit.model.balance import Balance, Course, Share
 from lossaudit.model.finding import Finding, Location
@@ -85,7 +87,7 @@ def encode_witness(witness: Witness) -> dict[str, Any]:
 
 def _identification(found: Identification | None) -> dict[str, Any]:
     """The key of a witness that `lossaudit identify` was asked about; else nothing."""
-    return {} if found is None else {"identification": encode_value(asdict(found))}
+    return {} if found is None else {"identification": encode_value(found)}
 
 
 def encode_finding(finding: Finding) -> dict[str, Any]:
@@ -102,9 +104,14 @@ def encode_finding(finding: Finding) -> dict[str, Any]:
 
 
 def encode_value(value: Any) -> Any:
-    """`value` with NaN and infinities as strings ("NaN", "Infinity", "-Infinity"), recursively."""
+    """`value` with NaN and infinities as strings ("NaN", "Infinity", "-Infinity"), recursively.
+
+    A struct becomes a mapping of its fields.
+    """
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Struct):
+        value = asdict(value)
     if isinstance(value, dict):
         return {str(k): encode_value(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -146,7 +153,7 @@ def _beyond_shares(balance: Balance) -> dict[str, Any]:
         "left_out": dict(balance.left_out),
         "weights": encode_value(dict(balance.weights)),
         "max_share": encode_value(balance.max_share),
-        "ratios": [encode_value(asdict(ratio)) for ratio in balance.ratios],
+        "ratios": [encode_value(ratio) for ratio in balance.ratios],
         "equal": None
         if equal is None
         else {
@@ -181,4 +188,4 @@ def _term(share: Share, course: Course | None) -> dict[str, Any]:
 
 
 def _share(share: Share) -> dict[str, Any]:
-    return encode_value(asdict(share))  # type: ignore[no-any-return]
+    return encode_value(share)  # type: ignore[no-any-return]

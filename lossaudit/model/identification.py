@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class FoundWeight:
+class FoundWeight(Struct, frozen=True):
     """A weight of the answer.
 
     Attributes:
@@ -22,16 +22,14 @@ class FoundWeight:
     settled: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RunnerUp:
+class RunnerUp(Struct, frozen=True):
     """A formula that was not chosen, or may be meant as well; and how it stands to the answer."""
 
     formula: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Identification:
+class Identification(Struct, frozen=True):
     """What one log says about its formula.
 
     Attributes:

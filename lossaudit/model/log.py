@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lossaudit.model.spool import BUDGET, Kept, Spool
 from lossaudit.model.table import Column, Floats, Ints, Storage, Table, Unit, coarsest, concatenate
 
 
-@dataclass(frozen=True, slots=True)
-class LogColumn:
+class LogColumn(Struct, frozen=True):
     """One tag over a whole log.
 
     Attributes:
@@ -35,16 +36,14 @@ class LogColumn:
         return self.log.values(self.tag)
 
 
-@dataclass(frozen=True, slots=True)
-class _KeptColumn:
+class _KeptColumn(Struct, frozen=True):
     values: Kept
     records: Kept
     storage: Storage
     decimals: tuple[int, int] | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Stretch:
+class _Stretch(Struct, frozen=True):
     """A table as the spool keeps it."""
 
     first: int
@@ -54,8 +53,7 @@ class _Stretch:
     steps: Kept | None
 
 
-@dataclass(slots=True)
-class Log:
+class Log(Struct):
     """The records of one log, in order.
 
     Attributes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 from lossaudit.model.balance import Balance, Share
 from lossaudit.model.finding import Finding, Location, Verdict
@@ -26,8 +27,7 @@ class ExitCode(IntEnum):
     BUG = 70
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Struct, frozen=True):
     """A row that refutes the declared formula.
 
     Attributes:
@@ -55,8 +55,7 @@ class Violation:
         return abs(self.residual) / self.tolerance if self.tolerance > 0 else math.inf
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
+class Weight(Struct, frozen=True):
     """A declared weight and the interval of weights that no row refutes (None: not certified)."""
 
     declared: float
@@ -64,8 +63,7 @@ class Weight:
     high: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rival:
+class Rival(Struct, frozen=True):
     """A formula that the declared one must be told from.
 
     Attributes:
@@ -88,8 +86,7 @@ class Rival:
         return "REFUTED" if self.refuted_rows else "POSSIBLE"
 
 
-@dataclass(frozen=True, slots=True)
-class Witness:
+class Witness(Struct, frozen=True):
     """What one witness saw.
 
     Attributes:
@@ -137,8 +134,7 @@ class Witness:
     identification: Identification | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """What was declared: the spec as far as a report needs it."""
 
     name: str
@@ -149,8 +145,7 @@ class Declared:
     sources: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """Everything that one audit found; the same inputs give an equal result."""
 
     verdict: Verdict

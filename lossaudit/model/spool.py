@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import weakref
-from dataclasses import dataclass, field
 from typing import IO, Any
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from lossaudit.errors import InputError
@@ -19,8 +19,7 @@ _MOST_COUNTED = 1 << 20
 _LARGEST = (1 << 63) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Spilled:
+class Spilled(Struct, frozen=True):
     """An array in the temporary file."""
 
     offset: int
@@ -44,8 +43,7 @@ def _as_range(array: NDArray[Any]) -> range | None:
     return run if np.array_equal(array, np.arange(run.start, run.stop, run.step)) else None
 
 
-@dataclass(slots=True, weakref_slot=True)
-class Spool:
+class Spool(Struct, weakref=True):
     """A store of one-dimensional arrays that are written once and read again and again.
 
     Args:

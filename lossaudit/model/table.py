@@ -7,10 +7,10 @@ of one stretch of a file and says where each of its records lies in that file.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -24,8 +24,7 @@ Unit = Literal["line", "byte", "row"]
 """What a position counts: lines from 1, byte offsets from 0, or data rows from 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """The numbers of one tag, in the order in which they were written.
 
     Attributes:
@@ -52,8 +51,7 @@ class Column:
         return bool(np.isfinite(self.values[:1]).any() or np.isfinite(self.values).any())
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """The columns of one file, or of a stretch of it.
 
     Attributes:
@@ -77,8 +75,7 @@ class Table:
         return len(self.positions)
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(Struct, frozen=True):
     """A stretch of a file that could not be read; the records around it were kept.
 
     Attributes:
@@ -98,8 +95,7 @@ class Damage:
     pending: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What happened to a file while it was read.
 
     Attributes:

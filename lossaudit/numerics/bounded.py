@@ -16,10 +16,11 @@ Source: Higham 2002, sections 3.1 to 3.3 (gamma notation) and 2.8 (underflow).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit.model.table import Bools, Floats
 from lossaudit.numerics.formats import FORMATS, FloatFormat, gamma
@@ -30,8 +31,7 @@ LIBRARY_ROUNDINGS = 4
 ZERO: Floats = np.zeros(())
 
 
-@dataclass(frozen=True, slots=True)
-class Bounded:
+class Bounded(Struct, frozen=True):
     """A column of values with its error, all arrays of shape (N,) or scalars that broadcast.
 
     Attributes:
@@ -50,8 +50,7 @@ class Bounded:
     exact: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Arithmetic:
+class Arithmetic(Struct, frozen=True):
     """The training dtype's arithmetic.
 
     Attributes:

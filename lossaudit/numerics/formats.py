@@ -6,15 +6,13 @@ significand). Higham 2002, "Accuracy and Stability of Numerical Algorithms", sec
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.model.table import Bools, Floats
 
 
-@dataclass(frozen=True, slots=True)
-class FloatFormat:
+class FloatFormat(Struct, frozen=True):
     """One binary format.
 
     Attributes:

@@ -7,8 +7,9 @@ one that holds several does not.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
+
+from msgspec import Struct
 
 from lossaudit.numerics.simplest import digits_of, simplest_number
 
@@ -28,8 +29,7 @@ FEW_DECADES = 3
 """Powers of ten beyond which an interval holds too many plain numbers to look at all of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What an interval says of a weight.
 
     Attributes:

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit.model.table import Floats
 from lossaudit.numerics.digits import (
@@ -53,8 +54,7 @@ LAST_BITS = 0.25
 """Share of values that must need the last two bits of a coarse grid; 3 in 4 do on a real one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(Struct, frozen=True):
     """The ways of writing that fit every value of a column.
 
     Attributes:

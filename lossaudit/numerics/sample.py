@@ -7,10 +7,10 @@ of full-precision numbers cost a glance at the first block.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.model.table import Floats, Storage
 from lossaudit.numerics.digits import (
@@ -45,8 +45,7 @@ class Written(Protocol):
         """All values; may be called again and again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """A look at a whole column.
 
     Attributes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit.rendering.safe_text import escape_text, shorten_middle
 
@@ -15,8 +17,7 @@ Tone = Literal["", "good", "bad", "unsure", "quiet", "strong"]
 """What a cell means, for colour; its text says the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """Raw text, not yet escaped; `detail` stands below it, less prominent."""
 
     text: str
@@ -29,8 +30,7 @@ def name_cell(name: str, tone: Tone = "") -> Cell:
     return Cell(shorten_middle(escape_text(name), LONGEST_NAME), tone)
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """A column.
 
     Attributes:
@@ -47,8 +47,7 @@ class Heading:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(Struct, frozen=True):
     """A titled table; `note` stands below it. Without headings it has no header line."""
 
     title: str

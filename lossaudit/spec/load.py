@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from lossaudit.errors import FormulaError, Problem, SpecError, UsageError
 from lossaudit.spec.config_weights import read_bytes, read_count, read_weights

@@ -7,8 +7,9 @@ term) is an atom of its own, named by its text.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
+
+from msgspec import Struct
 
 from lossaudit.spec.tree import (
     RESERVED,
@@ -39,8 +40,7 @@ Monomial = tuple[tuple[Expr, int], ...]
 """Atoms with their powers, sorted by text; () is the constant 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Polynomial:
+class Polynomial(Struct, frozen=True):
     """Exact coefficients by monomial; no coefficient is 0."""
 
     coefficients: tuple[tuple[Monomial, Fraction], ...]

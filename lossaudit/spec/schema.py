@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
+import msgspec
+
 from lossaudit.spec.tree import Expr
 
 RIVAL_NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
@@ -160,8 +162,7 @@ class SpecFile:
     sources: tuple[_Source, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(msgspec.Struct, frozen=True):
     """A declared loss.
 
     Attributes:
@@ -189,14 +190,14 @@ class Spec:
     formula_text: str
     dtype: str = "float32"
     total: tuple[str, ...] = ()
-    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    parameters: Mapping[str, float] = field(default_factory=dict)
-    rivals: Mapping[str, tuple[Expr, str]] = field(default_factory=dict)
-    terms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    aggregates: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    parameters: Mapping[str, float] = msgspec.field(default_factory=dict)
+    rivals: Mapping[str, tuple[Expr, str]] = msgspec.field(default_factory=dict)
+    terms: Mapping[str, Mapping[str, str]] = msgspec.field(default_factory=dict)
+    aggregates: Mapping[str, str] = msgspec.field(default_factory=dict)
     step: tuple[str, ...] = ()
     duplicates: str = "all"
-    unlogged: Mapping[str, str] = field(default_factory=dict)
+    unlogged: Mapping[str, str] = msgspec.field(default_factory=dict)
     max_share: float | None = None
     accumulation_steps: float | None = None
     ranks: float | None = None

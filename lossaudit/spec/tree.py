@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
+
+from msgspec import Struct
 
 RESERVED = frozenset({"step", "epoch"})
 """Names that mean the row's own step and epoch."""
@@ -13,75 +14,65 @@ RESERVED = frozenset({"step", "epoch"})
 FUNCTIONS = frozenset({"min", "max", "abs", "exp", "log", "sqrt", "where", "sum"})
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(Struct, frozen=True):
     """A literal; `value` is exactly what its decimal text says."""
 
     value: Fraction
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Struct, frozen=True):
     """A term, a parameter, a weight that is logged, or `step` and `epoch`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Struct, frozen=True):
     """sum(`glob`, `!excluded`): all tags of a log that match; resolved once the log is known."""
 
     globs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Sum:
+class Sum(Struct, frozen=True):
     """Addends, two or more."""
 
     addends: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(Struct, frozen=True):
     """Factors, two or more."""
 
     factors: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Quotient:
+class Quotient(Struct, frozen=True):
     """numerator / denominator."""
 
     numerator: Expr
     denominator: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Negation:
+class Negation(Struct, frozen=True):
     """-operand."""
 
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Power:
+class Power(Struct, frozen=True):
     """base ** exponent, the exponent a number."""
 
     base: Expr
     exponent: Number
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """min, max, abs, exp, log or sqrt of its arguments."""
 
     function: str
     arguments: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """left OP right, only as the condition of a `Where`; OP is one of < <= > >= == !=."""
 
     operator: str
@@ -89,8 +80,7 @@ class Comparison:
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
+class Where(Struct, frozen=True):
     """where(condition, chosen, otherwise)."""
 
     condition: Comparison

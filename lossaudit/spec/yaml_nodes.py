@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from lossaudit.errors import Problem
 
@@ -24,8 +25,7 @@ _WORDS = {"": None, "~": None} | {
 Value: TypeAlias = "str | float | bool | list[Node] | dict[str, Node] | None"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
+class Node(Struct, frozen=True, eq=False):
     """One value of a file and where it stands.
 
     Attributes:

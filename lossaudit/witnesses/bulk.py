@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from msgspec import Struct
 
 from lossaudit.model.table import Damage
 from lossaudit.witnesses.lines import line_blocks
@@ -28,8 +29,7 @@ _THREADS = 2
 Parsed = TypeVar("Parsed")
 
 
-@dataclass(frozen=True, slots=True)
-class Block(Generic[Parsed]):
+class Block(Generic[Parsed], Struct, frozen=True):
     """Whole lines of a log.
 
     Attributes:

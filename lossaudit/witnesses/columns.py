@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct, field
 
 from lossaudit.model.table import Column, Storage, Table, Unit
 
@@ -60,8 +60,7 @@ def count_decimals(text: str) -> int | None:
     return int(max(-308, min(308, len(fraction) - float(exponent or 0))))
 
 
-@dataclass(slots=True)
-class _Growing:
+class _Growing(Struct):
     """One tag's values so far, and the range of decimals that their texts show."""
 
     values: array[float] = field(default_factory=lambda: array("d"))

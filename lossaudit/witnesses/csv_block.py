@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from lossaudit.witnesses.csv_rows import LINES_PER_ROW
 from lossaudit.witnesses.number_cells import (

@@ -6,8 +6,9 @@ import csv
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lossaudit.model.table import Damage
 from lossaudit.witnesses.bulk import Block
@@ -30,8 +31,7 @@ class _OpenQuoteError(csv.Error):
     """A quoted field goes on in the next line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """How a table is written.
 
     Attributes:
@@ -143,8 +143,7 @@ def split_row(text: str, delimiter: str) -> list[str]:
     return next(csv.reader([text], delimiter=delimiter))
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One record.
 
     Attributes:

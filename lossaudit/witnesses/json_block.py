@@ -7,9 +7,9 @@ the same bytes there; then blanks take their place, and the numbers are parsed a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from lossaudit.model.table import Floats, Ints
@@ -23,8 +23,7 @@ _LONGEST_LINE = 1 << 13
 """Bytes of a line beyond which there are so many tags that it is faster to read line by line."""
 
 
-@dataclass(frozen=True, slots=True)
-class JsonRows:
+class JsonRows(Struct, frozen=True):
     """The numbers of a block of lines, the same tags in each of them.
 
     Attributes:
@@ -36,8 +35,7 @@ class JsonRows:
     columns: dict[str, Floats]
 
 
-@dataclass(frozen=True, slots=True)
-class _Template:
+class _Template(Struct, frozen=True):
     """The bytes around the numbers of a line.
 
     Attributes:

@@ -6,8 +6,10 @@ import fnmatch
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit import registry
 from lossaudit.errors import InputError, UsageError
@@ -22,8 +24,7 @@ Progress = Callable[[int], None]
 """Called with the number of records read so far."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadLog:
+class ReadLog(Struct, frozen=True):
     """A log as it was read.
 
     Attributes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from lossaudit.model.table import Bools, Floats, Ints
@@ -14,8 +14,7 @@ Span = tuple[int, int] | None
 """Fewest and most decimals, None where no cell shows any."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
+class Cells(Struct, frozen=True):
     """The numbers of one column of a block.
 
     Attributes:
@@ -29,8 +28,7 @@ class Cells:
     decimals: Span = None
 
 
-@dataclass(frozen=True, slots=True)
-class NumberRows:
+class NumberRows(Struct, frozen=True):
     """A block of rows of numbers."""
 
     count: int
@@ -70,8 +68,7 @@ _POINT, _COMMA, _NEWLINE, _MINUS = b".,\n-"
 _LONGEST_EXPONENT = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
+class Marks(Struct, frozen=True):
     """Where the decimal points and the ends of cells stand in a block of rows.
 
     Attributes:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lossaudit.model.table import Damage, Table
 from lossaudit.witnesses.stream import LogStream
 
 
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
+class ReadOptions(Struct, frozen=True):
     """What a user may say about a log's layout.
 
     Attributes:
@@ -22,8 +22,7 @@ class ReadOptions:
     pattern: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(Struct, frozen=True):
     """A log format.
 
     Attributes:

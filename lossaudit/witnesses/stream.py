@@ -10,8 +10,9 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import BinaryIO
+
+from msgspec import Struct, field
 
 from lossaudit.errors import InputError
 from lossaudit.model.table import Change, Damage
@@ -24,8 +25,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
-@dataclass(slots=True)
-class LogStream:
+class LogStream(Struct):
     """The decompressed content of one log, read once from front to back.
 
     Attributes:
@@ -42,7 +42,7 @@ class LogStream:
     _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
     _pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
     _read: int = 0
-    _watch: Watch = field(init=False)
+    _watch: Watch = None  # type: ignore[assignment]  # __post_init__
 
     def __post_init__(self) -> None:
         self._watch = Watch.of(self.name, self.stored)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit import registry
 from lossaudit.closure.check import Check
@@ -32,8 +33,7 @@ def float32(values: Floats) -> Floats:
 RIGHT = float32(2 * A + B)
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Struct, frozen=True, dict=True):
     """A log, what is declared of it, and a word that the finding's message must hold."""
 
     columns: dict[str, Floats]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from msgspec.structs import fields
 
 from lossaudit import registry
 from lossaudit.closure.check import Check

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lossaudit.model.balance import Balance, Course, EqualShares, Ratio, Share, WhatIf
 from lossaudit.model.finding import Finding, Severity, Verdict

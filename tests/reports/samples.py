@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from balance_samples import balances
+from msgspec.structs import replace
 
 from lossaudit.model.balance import Share
 from lossaudit.model.finding import Finding, Location, Severity, Verdict

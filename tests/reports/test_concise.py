@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from samples import EMPTY, FAIL, HOSTILE_RESULT, SAMPLES
 
 from lossaudit.model.finding import Finding, Severity

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from rich.cells import cell_len
 from samples import FAIL, HOSTILE_RESULT, PASS, REFUTED, SAMPLES, TWO_WITNESSES, UNTOLD_RIVAL
 

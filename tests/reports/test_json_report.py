@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from msgspec.structs import replace
 from samples import FAIL, HOSTILE_RESULT, SAMPLES, TWO_WITNESSES
 
 from lossaudit.model.report import Page

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.closure.outcome import Outcome
 from lossaudit.closure.panel import Panel
@@ -21,8 +21,7 @@ MOST_PAIRED = 12
 """Terms up to which pairs of missing ones are tried."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A formula with the check that speaks of it and what it would mean."""
 
     check: str

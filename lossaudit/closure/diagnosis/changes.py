@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.weight_fold import Stretch
@@ -19,8 +19,7 @@ COVERED = 0.98
 MOST_CHANGES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A weight that is another from some step on.
 
     Attributes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+
+class Explanation(Struct, frozen=True):
     """A hypothesis that explains every row, where the declared formula does not.
 
     Attributes:

@@ -6,9 +6,8 @@ intersection. Nothing is fitted: a factor is possible or it is not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.closure.blocks import Prepared
 from lossaudit.closure.decide import decide
@@ -20,8 +19,7 @@ MORE_ROUNDINGS = 2
 """Operations that scaling or shifting a total adds."""
 
 
-@dataclass(slots=True)
-class Interval:
+class Interval(Struct):
     """The intersection of intervals."""
 
     low: float = -np.inf
@@ -45,8 +43,7 @@ class Interval:
         return self.low <= value <= self.high
 
 
-@dataclass(slots=True)
-class Factors:
+class Factors(Struct):
     """Factors and constants that every decided row allows.
 
     Args:

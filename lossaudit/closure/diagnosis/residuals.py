@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.closure.blocks import Prepared
 from lossaudit.closure.decide import decide
@@ -25,8 +24,7 @@ ONE_SIDED = 0.98
 """Share of rows whose residual must be beyond its tolerance, on one side."""
 
 
-@dataclass(slots=True)
-class ResidualCourse:
+class ResidualCourse(Struct):
     """Moments of the changes from row to row of the residual, the formula and the terms.
 
     Args:

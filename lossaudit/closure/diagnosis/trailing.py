@@ -6,9 +6,8 @@ right. The window is sought on the first rows, and then put to all of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.closure.decide import decide
 from lossaudit.closure.diagnosis.factor import Interval
@@ -29,8 +28,7 @@ TELLING = 5
 """Rows at least that the window must explain and the formula alone does not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(Struct, frozen=True):
     """Successive rows, all of shape (N,).
 
     Attributes:
@@ -47,8 +45,7 @@ class Course:
         return len(self.total)
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(Struct, frozen=True):
     """A running mean.
 
     Attributes:
@@ -134,7 +131,9 @@ def first_rows(trial: Trial, most: int) -> Course | None:
             break
     if count < LEAST_ROWS:
         return None
-    joined = (np.concatenate([getattr(p, f) for p in parts])[:most] for f in Course.__slots__)
+    joined = (
+        np.concatenate([getattr(p, f) for p in parts])[:most] for f in Course.__struct_fields__
+    )
     return Course(*joined)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.closure.identify.certify import Bounds, least_squares, narrowed, outer_bounds
 from lossaudit.closure.identify.sample import Sample
@@ -17,8 +17,7 @@ from lossaudit.spec.tree import Expr, Name, Negation, Number, Product, Quotient,
 MOST_DIGITS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Weighted:
+class Weighted(Struct, frozen=True):
     """A formula: tags with their weights, in the log's order."""
 
     weights: dict[str, Fraction]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lossaudit.closure.binding import Binding, bind
 from lossaudit.closure.identify.answer import Weighted, plain_weights
@@ -27,8 +28,7 @@ from lossaudit.spec.tree import render_name
 NO_ROW = "no row has the total and its terms, ready to be decided"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """What fits one total.
 
     Attributes:

@@ -16,9 +16,10 @@ no longer depends on the weights' signs, and the linear program narrows them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit.closure.identify.sample import SMALLEST, Sample
 from lossaudit.closure.program import Box, WeightRows, box_of, is_feasible, joined
@@ -32,8 +33,7 @@ MOST_TOTALS = 20.0
 """How large a weighted term may be in the root mean square, in totals."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """Bounds on the weights that no row refutes, whatever their signs; both of shape (n,)."""
 
     low: Floats

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+
+from msgspec import Struct, field
 
 from lossaudit.closure.aggregates import aggregate_of, conventional
 from lossaudit.closure.identify.names import is_no_term, total_rank, words
@@ -21,8 +22,7 @@ NEAR = 0.45
 """Ranks of names that lie closer than this say the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """What the user says of the formula that is sought.
 
     Attributes:
@@ -43,8 +43,7 @@ class Question:
         return str(found) if found is not None else conventional(tag, log.columns)
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(Struct, frozen=True):
     """The columns beside a total.
 
     Attributes:

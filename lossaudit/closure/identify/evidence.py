@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.closure.identify.certify import Bounds, least_squares, narrowed, outer_bounds
 from lossaudit.closure.identify.sample import TRENDS, Sample
@@ -40,8 +40,7 @@ SMOOTHEST = 8
 """Degree of a polynomial that would make the total no more than so many numbers and one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hidden:
+class Hidden(Struct, frozen=True):
     """A column that may be in the total for all that the rows say; its weight's bounds."""
 
     place: int
@@ -49,8 +48,7 @@ class Hidden:
     high: float
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How well a formula is established.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from lossaudit.closure.identify.candidate import Candidate, look_at
 from lossaudit.closure.identify.columns import Question, is_near, totals_of
@@ -11,8 +11,7 @@ from lossaudit.model.log import Log
 from lossaudit.spec.tree import render_name
 
 
-@dataclass(frozen=True, slots=True)
-class Identified:
+class Identified(Struct, frozen=True):
     """What was found in a log.
 
     Attributes:

@@ -8,9 +8,10 @@ all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit.closure.blocks import Prepared
 from lossaudit.closure.decide import Block
@@ -41,8 +42,7 @@ TRENDS = 3
 """A constant, a straight line and a parabola over the rows: what a log's columns often are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """Rows on which every column is there and finite.
 
     Attributes:
@@ -116,8 +116,7 @@ class Sample:
         return both.part(after)
 
 
-@dataclass(slots=True)
-class _Gathered:
+class _Gathered(Struct):
     """Some rows of a block, NaN where a column has no value."""
 
     total: Floats

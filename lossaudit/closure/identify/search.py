@@ -6,9 +6,9 @@ Least squares says where to look; that weights fit is the linear program's word,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.closure.identify.certify import least_squares, some_weights_fit
 from lossaudit.closure.identify.sample import Sample
@@ -17,8 +17,7 @@ MOST_ALTERNATIVES = 4
 MOST_PURSUED = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(Struct, frozen=True):
     """The columns of a sample, sorted out; all are places in `sample.tags`.
 
     Attributes:

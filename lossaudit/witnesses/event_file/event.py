@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lossaudit.model.table import Storage
 from lossaudit.witnesses.event_file.wire import (
@@ -41,8 +42,7 @@ _DIM, _UNKNOWN_RANK, _DIM_SIZE = 2 << 3 | BYTES, 3 << 3 | VARINT, 1 << 3 | VARIN
 _EARLIEST, _LATEST = 1e8, 1e11  # wall times from 1973 to the year 5138
 
 
-@dataclass(frozen=True, slots=True)
-class _Dtype:
+class _Dtype(Struct, frozen=True):
     """How a tensor keeps elements of one dtype.
 
     Attributes:

@@ -8,11 +8,11 @@ same of other numbers: nothing in a number can change what stands around it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from google_crc32c import value as crc32c
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from lossaudit.model.table import Bools, Ints
@@ -31,8 +31,7 @@ _SCATTER = 0x9E3779B97F4A7C15  # odd, so that multiplying by it loses nothing
 Words = NDArray[np.uint64]
 
 
-@dataclass
-class Tails:
+class Tails(Struct, dict=True):
     """The tails that have one length and the same places for numbers.
 
     Attributes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.model.table import Bools, Ints
 from lossaudit.witnesses.event_file.rows import Rows
@@ -14,8 +14,7 @@ _WALL_TIME, _STEP = 0x09, 0x10  # the first bytes of these two fields
 _MOST_STEP_BYTES = 10
 
 
-@dataclass(frozen=True)
-class Prefix:
+class Prefix(Struct, frozen=True, dict=True):
     """Which of the two fields an event has, and how long they are.
 
     Attributes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lossaudit.witnesses.event_file.framing import (
     HEADER,
@@ -15,8 +16,7 @@ from lossaudit.witnesses.event_file.resync import Search
 from lossaudit.witnesses.event_file.window import Window
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True):
     """A stretch that holds no readable record.
 
     Attributes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.model.table import Bools, Floats, Ints, Storage
 
@@ -13,8 +13,7 @@ Single = tuple[str, float, Storage]
 """A tag, its value, and the width in which it was stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Events that have the same tags, all float32, in the same places.
 
     Attributes:
@@ -35,8 +34,7 @@ class Group:
         return Group(self.members[:most], self.tags, [v[:most] for v in self.values])
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """The events of a run.
 
     Attributes:

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lossaudit.model.table import Damage, Table
 from lossaudit.witnesses.columns import STRETCH, TableBuilder, count_decimals, parse_number
@@ -36,8 +37,7 @@ _INDENT = 3
 """Spaces by which Stable-Baselines3 indents a name under its section, beyond the usual one."""
 
 
-@dataclass(slots=True)
-class _Box:
+class _Box(Struct):
     """The box that is being read: where it begins, its section, its numbers."""
 
     line: int = 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 
 import numpy as np
+from msgspec import Struct, field
 
 from lossaudit.model.table import Column, Damage, Table
 from lossaudit.witnesses.bulk import Block, parsed_blocks
@@ -77,8 +77,7 @@ def _is_plain(block: Block[NumberRows] | Damage) -> bool:
     return isinstance(block, Block) and block.parsed is not None
 
 
-@dataclass(slots=True)
-class _Rows:
+class _Rows(Struct):
     """Rows below one header that are no table yet; an empty name leaves its column out.
 
     Attributes:

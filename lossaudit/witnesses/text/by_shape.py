@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.model.table import Bools, Ints
 from lossaudit.witnesses.text.numbers import Numbers, parse_numbers
@@ -28,8 +28,7 @@ class _ShapeIndex(dict[bytes, int]):
         return number
 
 
-@dataclass(frozen=True, slots=True)
-class ShapedText:
+class ShapedText(Struct, frozen=True):
     """Some segments of a block, by shape.
 
     Attributes:

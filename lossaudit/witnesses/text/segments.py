@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from lossaudit.model.table import Floats, Ints
 from lossaudit.witnesses.text.numbers import PADDING
@@ -20,8 +19,7 @@ COMMON = 6
 _FOLD = bytes.maketrans(b"123456789\r", b"000000000\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Segments:
+class Segments(Struct, frozen=True):
     """The S segments of a block.
 
     Attributes:

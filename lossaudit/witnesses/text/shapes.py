@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from lossaudit.model.table import Bools, Ints
@@ -27,8 +27,7 @@ _DIGITS = re.compile(rb"\d++")
 _LONGEST_CHECK = 64
 
 
-@dataclass(frozen=True, slots=True)
-class FoldedText:
+class FoldedText(Struct, frozen=True):
     """Lines with the shape of each.
 
     Attributes:
@@ -79,8 +78,7 @@ def _kept(buffer: bytes, raw: NDArray[np.uint8], digit: Bools) -> Bools:
     return ~drop
 
 
-@dataclass(frozen=True, slots=True)
-class NumberRuns:
+class NumberRuns(Struct, frozen=True):
     """Of which digit runs N numbers consist; -1 where a number lacks that part.
 
     Attributes:
@@ -113,8 +111,7 @@ class NumberRuns:
         return Numbers(*parts, np.repeat(self.shrinks, len(first)))
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """Where the numbers are in every line of one shape.
 
     Attributes:

@@ -6,13 +6,13 @@ import io
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from lossaudit.model.table import Damage, Table, concatenate
 from lossaudit.witnesses.columns import TableBuilder
@@ -56,8 +56,7 @@ def general(text: bytes) -> Content:
     return content_of(builder.build("run.log") if len(builder) else None, book.damage())
 
 
-@dataclass
-class Pieces:
+class Pieces(Struct, dict=True):
     """A stream that comes in pieces of some size."""
 
     text: bytes
