@@ -12,7 +12,7 @@ still audited.
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import NamedTuple
 
 
 class LossauditError(Exception):
@@ -83,7 +83,7 @@ class FormulaError(LossauditError):
         )
 
 
-class Problem(Struct, frozen=True):
+class Problem(NamedTuple):
     """One problem of a spec file; `line` and `column` count from 1."""
 
     message: str

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from lossaudit.errors import UsageError
-from lossaudit.spec.shape import did_you_mean
+from lossaudit.spec.hints import did_you_mean
 
 MOST = 64
 """Weights that one run may ask for."""

@@ -11,9 +11,9 @@ import typer
 from lossaudit import registry
 from lossaudit.closure.check import Check
 from lossaudit.errors import UsageError
+from lossaudit.spec.hints import did_you_mean
 from lossaudit.spec.load import load_spec, preset_names
 from lossaudit.spec.load import presets as load_presets
-from lossaudit.spec.shape import did_you_mean
 from lossaudit.witnesses.log import readers
 
 

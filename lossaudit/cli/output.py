@@ -6,7 +6,6 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 from pathlib import Path
 
 from msgspec import Struct
@@ -120,6 +119,8 @@ def _write(path: str, text: str) -> None:
 
 def _replace(target: Path, text: str) -> None:
     """Write beside the old file, then put it in its place, so that one of them is always whole."""
+    import tempfile
+
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".lossaudit-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:

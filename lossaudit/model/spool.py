@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import weakref
 from typing import IO, Any
 
@@ -89,6 +88,8 @@ class Spool(Struct, weakref=True):
         return self._counting[: run.stop]
 
     def _spill(self, array: NDArray[Any]) -> Spilled:
+        import tempfile  # most logs need none
+
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="lossaudit-")  # noqa: SIM115 - stays open

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from lossaudit.errors import LossauditError, Problem, UsageError
-from lossaudit.spec.schema import ConfigKey, SpecFile
-from lossaudit.spec.shape import did_you_mean
+from lossaudit.spec.file_layout import ConfigKey, SpecFile
+from lossaudit.spec.hints import did_you_mean
 from lossaudit.spec.strict_yaml import LIMIT, compose_yaml
 from lossaudit.spec.yaml_nodes import Node
 

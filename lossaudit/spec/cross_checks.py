@@ -7,16 +7,10 @@ from fnmatch import fnmatchcase
 from functools import partial
 
 from lossaudit.errors import Problem
-from lossaudit.spec.schema import SpecFile
-from lossaudit.spec.shape import did_you_mean, one_of
-from lossaudit.spec.tree import FUNCTIONS, RESERVED, Expr, Family, Name, families, names, walk
+from lossaudit.spec.file_layout import SpecFile
+from lossaudit.spec.hints import did_you_mean, one_of
+from lossaudit.spec.tree import FUNCTIONS, RESERVED, Expr, Family, families, names, term_names
 from lossaudit.spec.yaml_nodes import Node
-
-
-def term_names(trees: Iterable[Expr]) -> list[str]:
-    """Every name but `step` and `epoch`, in the order of the formulas."""
-    found = (node.name for tree in trees for node in walk(tree) if isinstance(node, Name))
-    return [name for name in dict.fromkeys(found) if name not in RESERVED]
 
 
 def cross_checks(file: SpecFile, root: Node, trees: Mapping[str, Expr]) -> Iterable[Problem]:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from lossaudit.errors import FormulaError, Problem, SpecError, UsageError
-from lossaudit.spec.config_weights import read_bytes, read_count, read_weights
-from lossaudit.spec.cross_checks import cross_checks, term_names
+from lossaudit.errors import FormulaError, UsageError
 from lossaudit.spec.formula import parse_formula
-from lossaudit.spec.schema import RIVAL_NAME, Spec, SpecFile
-from lossaudit.spec.shape import did_you_mean, read_spec_file
-from lossaudit.spec.strict_yaml import MOST_PROBLEMS, compose_yaml
-from lossaudit.spec.tree import Expr, names
-from lossaudit.spec.yaml_nodes import Node
+from lossaudit.spec.hints import did_you_mean
+from lossaudit.spec.schema import RIVAL_NAME, Spec, sha256_of
+from lossaudit.spec.tree import Expr, names, term_names
 
 _TOTAL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|`[^`]+`")
 _ASSIGNMENT = re.compile(r"`[^`]*`|[<>!=]=|=")
@@ -36,14 +31,20 @@ def load_spec(name_or_path: str) -> Spec:
     """
     path = Path(name_or_path)
     if {"/", "\\"} & set(name_or_path) or path.suffix in (".yaml", ".yml") or path.is_file():
-        return _load_file(path)
+        return _read(path)
     if name_or_path in (known := preset_names()):
-        return _load_file(_presets_folder() / f"{name_or_path}.yaml")
+        return _read(_presets_folder() / f"{name_or_path}.yaml")
     raise UsageError(
         f"no preset and no file is called {name_or_path!r}",
         expected=f"a spec file, or one of {', '.join(known) or '(no presets)'}",
         hint=did_you_mean(name_or_path, known),
     )
+
+
+def _read(path: Path) -> Spec:
+    from lossaudit.spec.spec_file import read_spec  # YAML and its layout, for files alone
+
+    return read_spec(path)
 
 
 def preset_names() -> list[str]:
@@ -90,7 +91,7 @@ def spec_from_formula(formula: str, rivals: Sequence[str] = ()) -> Spec:
         total=(tag,),
         tags={name: (name,) for name in term_names([tree, *(r for r, _ in found.values())])},
         rivals=found,
-        sha256=_sha256("\n".join([formula, *rivals]).encode()),
+        sha256=sha256_of("\n".join([formula, *rivals]).encode()),
     )
 
 
@@ -106,7 +107,7 @@ def with_rivals(spec: Spec, rivals: Sequence[str]) -> Spec:
         raise UsageError(f"--rival: the spec has a rival called {taken[0]!r} already")
     names_used = term_names(r for r, _ in found.values())
     fresh = {n: (n,) for n in names_used if n not in spec.tags and n not in spec.parameters}
-    digest = _sha256("\n".join([spec.sha256, *rivals]).encode()) if rivals else spec.sha256
+    digest = sha256_of("\n".join([spec.sha256, *rivals]).encode()) if rivals else spec.sha256
     return replace(
         spec, rivals={**spec.rivals, **found}, tags={**spec.tags, **fresh}, sha256=digest
     )
@@ -139,84 +140,3 @@ def _parse_argument(argument: str) -> tuple[str, str, Expr]:
         parts = {"expected": error.expected, "hint": error.hint}
         raise FormulaError(error.message, argument, column, **parts) from None
     return argument[: max(0, start - 1)].strip(), argument[start:].strip(), tree
-
-
-def _sha256(data: bytes) -> str:
-    from hashlib import sha256
-
-    return sha256(data).hexdigest()
-
-
-def _load_file(path: Path) -> Spec:
-    data = read_bytes(path, "the spec")
-    try:
-        root, problems = compose_yaml(data.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - data.rfind(b"\n", 0, error.start)
-        message = f"the byte 0x{data[error.start]:02x} is no UTF-8"
-        raise SpecError(str(path), [Problem(message, line, column)]) from None
-    if root is None:
-        raise SpecError(str(path), problems)
-    file = read_spec_file(root, problems)
-    trees = _parse_all(file, root, problems)
-    weights = read_weights(file, root, path.parent, problems)
-    accumulation, ranks = (
-        read_count(name, file, root, path.parent, problems) or None
-        for name in ("accumulation_steps", "ranks")
-    )
-    problems += islice(cross_checks(file, root, trees), MOST_PROBLEMS)
-    if problems:
-        raise SpecError(str(path), problems)
-    spec = _spec(file, trees, weights, path, _sha256(data))
-    return replace(spec, accumulation_steps=accumulation, ranks=ranks)
-
-
-def _spec(
-    file: SpecFile,
-    trees: Mapping[str, Expr],
-    weights: Mapping[str, float],
-    path: Path,
-    sha256: str,
-) -> Spec:
-    used = [name for name in term_names(trees.values()) if name not in weights]
-    definitions = {
-        term: {key: text for key in d.__slots__ if (text := getattr(d, key))}
-        for term, d in file.terms.items()
-    }
-    return Spec(
-        name=file.name,
-        formula=trees["formula"],
-        formula_text=file.formula,
-        dtype=file.dtype,
-        total=file.log.total,
-        tags={name: (name,) for name in used} | file.log.terms,
-        parameters=weights,
-        rivals={name: (trees[f"rivals.{name}"], text) for name, text in file.rivals.items()},
-        terms=definitions,
-        aggregates=file.log.aggregate,
-        step=file.log.step,
-        duplicates=file.log.duplicates,
-        unlogged=file.log.unlogged,
-        max_share=file.balance.max_share or None,
-        sources=file.sources,
-        summary=file.summary,
-        path=str(path),
-        sha256=sha256,
-    )
-
-
-def _parse_all(file: SpecFile, root: Node, problems: list[Problem]) -> dict[str, Expr]:
-    """{"formula": tree, "rivals.NAME": tree}, as far as they can be parsed."""
-    texts = {"formula": file.formula} | {f"rivals.{n}": text for n, text in file.rivals.items()}
-    trees = {}
-    for where, text in texts.items():
-        node = root.find(*where.split(".", 1))
-        if text and node:
-            try:
-                trees[where] = parse_formula(text)
-            except FormulaError as error:
-                at = "" if node.text_column else f", character {error.column + 1}"
-                message, place = f"{where}{at}: {error.message}", node.place(error.column)
-                problems.append(Problem(message, *place, error.expected, error.hint))
-    return trees

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from lossaudit.errors import UsageError
 from lossaudit.numerics.formats import FORMATS
 from lossaudit.spec.aggregate import parse_aggregate
+from lossaudit.spec.hints import did_you_mean
 from lossaudit.spec.schema import Spec
-from lossaudit.spec.shape import did_you_mean
 from lossaudit.spec.tree import RESERVED, families, names
 
 

@@ -1,168 +1,17 @@
-"""What a spec file may hold, said once, and the `Spec` that the rest of the program uses.
-
-The dataclasses below are read twice: `shape.read_spec_file` checks a file's nodes against them at
-run time, and pydantic turns them into the published JSON Schema (`docs/schema/spec.schema.json`).
-At run time pydantic is not imported: it costs 70 to 90 ms, nearly as much as typer, rich and numpy
-together, and its messages know neither line nor column.
-"""
+"""The `Spec` that the program uses, however it was declared."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeAlias
 
-import msgspec
+from msgspec import Struct, field
 
 from lossaudit.spec.tree import Expr
 
 RIVAL_NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
-AGGREGATE = (
-    r"^(step|last|rank-local|(mean|sum|rank-mean)(:([1-9][0-9]{0,8}|float64))?"
-    r"|median(:[1-9][0-9]{0,8})?|trailing:[1-9][0-9]{0,3}|ema:0?\.(?=0*[1-9])[0-9]{1,12})$"
-)
-_LINE = r"^[^\S\n]*\S[^\n]*$"
-_TEXT = r"^\s*\S[\s\S]*$"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What a value must be.
-
-    Attributes:
-        about: in words, for messages and for the JSON Schema.
-        pattern: text must match it as a whole.
-        is_one_or_more: a list, which may be written as its only item.
-        is_share: a number in (0, 1].
-        is_count: a whole number from 1 on.
-    """
-
-    about: str
-    pattern: str = _LINE
-    is_one_or_more: bool = False
-    is_share: bool = False
-    is_count: bool = False
-
-    def __get_pydantic_json_schema__(self, core: Any, schema_of: Any) -> dict[str, Any]:
-        """The type's JSON Schema, with what the type alone does not say."""
-        found: dict[str, Any] = {"description": self.about} | schema_of(core)
-        if found.get("type") == "string":
-            found["pattern"] = self.pattern
-        if self.is_share:
-            found |= {"exclusiveMinimum": 0, "maximum": 1}
-        if self.is_count:
-            for kind in found.get("anyOf", ()):
-                kind |= {"multipleOf": 1, "minimum": 1} if kind.get("type") == "number" else {}
-        if self.is_one_or_more:
-            found["minItems"] = 1
-            found = {"anyOf": [found["items"], found]}
-        return found
-
-
-_Line: TypeAlias = Annotated[str, Rule("one line of text")]
-_Text: TypeAlias = Annotated[str, Rule("text", _TEXT)]
-_Formula: TypeAlias = Annotated[str, Rule("a formula such as 2.0*loss_lip + loss_latents", _TEXT)]
-_Tags: TypeAlias = Annotated[
-    tuple[_Line, ...], Rule("a tag, or a list of tags tried in order", is_one_or_more=True)
-]
-_Kind: TypeAlias = Annotated[
-    str,
-    Rule(
-        "step, last, mean, mean:W, mean:float64, sum, sum:K, median, median:W, ema:A (0 < A < 1), "
-        "trailing:W, rank-local, rank-mean or rank-mean:N",
-        AGGREGATE,
-    ),
-]
-_Source: TypeAlias = Annotated[str, Rule("an http or https address", r"^https?://[^\s/]\S*$")]
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigKey:
-    """A weight that stands in a YAML or JSON config file."""
-
-    file: Annotated[
-        str, Rule("a path relative to the spec's folder, with /", r"^(?!/|[A-Za-z]:)[^\\\n]+$")
-    ]
-    key: Annotated[str, Rule("a dotted key such as loss_params.vgg_loss or weights.0")]
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """How a term is defined; `prediction` and `target` name tensors of a sample batch."""
-
-    kind: _Line = ""
-    reduction: Annotated[str, Rule("mean, sum or none", "^(mean|sum|none)$")] = ""
-    prediction: _Line = ""
-    target: _Line = ""
-    region: _Line = ""
-    note: _Text = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LogSection:
-    """How the log names and aggregates what the formula needs."""
-
-    total: _Tags = ()
-    terms: dict[_Line, _Tags] = field(default_factory=dict)
-    aggregate: dict[_Line, _Kind] = field(default_factory=dict)
-    step: _Tags = ()
-    duplicates: Literal["all", "first", "last"] = "all"
-    unlogged: dict[_Line, _Text] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class BalanceSection:
-    """How large a share of the total one term may have; 0 stands for: not declared."""
-
-    max_share: Annotated[float, Rule("a number above 0 and at most 1", is_share=True)] = 0.0
-
-
-_Count: TypeAlias = Annotated[
-    float | ConfigKey,
-    Rule("a whole number from 1 on, or {file: train.yaml, key: accumulation}", is_count=True),
-]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingSection:
-    """What is known of how the run was trained; 0 stands for: not declared."""
-
-    accumulation_steps: _Count = 0.0
-    ranks: _Count = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class SpecFile:
-    """A lossaudit spec: a loss formula, its rivals, and how logs write them."""
-
-    name: Annotated[
-        str,
-        Rule(
-            "lower-case words joined by - or ., such as musetalk-v1", r"^[a-z0-9]+([.-][a-z0-9]+)*$"
-        ),
-    ]
-    formula: _Formula
-    summary: _Line = ""
-    dtype: Literal["float16", "bfloat16", "float32", "float64"] = "float32"
-    parameters: dict[
-        _Line,
-        Annotated[
-            float | ConfigKey,
-            Rule("a finite number, or {file: stage2.yaml, key: loss_params.vgg_loss}"),
-        ],
-    ] = field(default_factory=dict)
-    terms: dict[_Line, Definition] = field(default_factory=dict)
-    rivals: dict[
-        Annotated[str, Rule("a name of letters, digits, _ and -", RIVAL_NAME)], _Formula
-    ] = field(default_factory=dict)
-    log: LogSection = field(default_factory=LogSection)
-    balance: BalanceSection = field(default_factory=BalanceSection)
-    training: TrainingSection = field(default_factory=TrainingSection)
-    sources: tuple[_Source, ...] = ()
-
-
-class Spec(msgspec.Struct, frozen=True):
+class Spec(Struct, frozen=True):
     """A declared loss.
 
     Attributes:
@@ -190,14 +39,14 @@ class Spec(msgspec.Struct, frozen=True):
     formula_text: str
     dtype: str = "float32"
     total: tuple[str, ...] = ()
-    tags: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
-    parameters: Mapping[str, float] = msgspec.field(default_factory=dict)
-    rivals: Mapping[str, tuple[Expr, str]] = msgspec.field(default_factory=dict)
-    terms: Mapping[str, Mapping[str, str]] = msgspec.field(default_factory=dict)
-    aggregates: Mapping[str, str] = msgspec.field(default_factory=dict)
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    rivals: Mapping[str, tuple[Expr, str]] = field(default_factory=dict)
+    terms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    aggregates: Mapping[str, str] = field(default_factory=dict)
     step: tuple[str, ...] = ()
     duplicates: str = "all"
-    unlogged: Mapping[str, str] = msgspec.field(default_factory=dict)
+    unlogged: Mapping[str, str] = field(default_factory=dict)
     max_share: float | None = None
     accumulation_steps: float | None = None
     ranks: float | None = None
@@ -207,18 +56,8 @@ class Spec(msgspec.Struct, frozen=True):
     sha256: str = ""
 
 
-def json_schema_text() -> str:
-    """The JSON Schema of spec files, as `docs/schema/spec.schema.json` holds it."""
-    from pydantic import TypeAdapter
+def sha256_of(data: bytes) -> str:
+    """The digest of a declaration, as hexadecimal digits."""
+    from hashlib import sha256
 
-    def tighten(part: Any) -> Any:
-        if isinstance(part, list):
-            return [tighten(item) for item in part]
-        if not isinstance(part, dict):
-            return part
-        kept = {k: tighten(v) for k, v in part.items() if k not in ("default", "propertyNames")}
-        return kept | ({"additionalProperties": False} if part.get("type") == "object" else {})
-
-    schema = tighten(TypeAdapter(SpecFile).json_schema())
-    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return json.dumps(dialect | schema, indent=2) + "\n"
+    return sha256(data).hexdigest()

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from itertools import islice
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from lossaudit.errors import Problem
-from lossaudit.spec.schema import Rule, SpecFile
+from lossaudit.spec.file_layout import Rule, SpecFile
+from lossaudit.spec.hints import did_you_mean, one_of
 from lossaudit.spec.yaml_nodes import Node
-
-_MOST_NAMES = 1000
 
 
 def read_spec_file(root: Node, problems: list[Problem]) -> SpecFile:
@@ -133,17 +130,3 @@ def _record(node: Node, kind: Any, where: str, problems: list[Problem]) -> Any:
         elif (value := _read(inner, hints[key], where + key, problems)) is not _ABSENT:
             found[key] = value
     return kind(**found)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint that names up to three known names near to this one; "" where none is near."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, list(islice(known, _MOST_NAMES)), n=3)
-    return f"did you mean {' or '.join(near)}?" if near else ""
-
-
-def one_of(known: Iterable[str]) -> str:
-    """ "one of a, b, c", cut after twenty names."""
-    shown = list(islice(known, 21))
-    return f"one of {', '.join(shown[:20])}{', ...' if len(shown) > 20 else ''}" if shown else ""

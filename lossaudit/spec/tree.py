@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 
 from msgspec import Struct
@@ -252,3 +252,9 @@ def render_name(name: str) -> str:
     """A name as formulas write it: in backquotes unless it is a plain identifier."""
     plain = name.isidentifier() and name.isascii() and name not in FUNCTIONS
     return name if plain else f"`{name}`"
+
+
+def term_names(trees: Iterable[Expr]) -> list[str]:
+    """Every name but `step` and `epoch`, in the order of the formulas."""
+    found = (node.name for tree in trees for node in walk(tree) if isinstance(node, Name))
+    return [name for name in dict.fromkeys(found) if name not in RESERVED]

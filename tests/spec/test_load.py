@@ -15,9 +15,10 @@ import yaml
 
 from lossaudit.closure.aggregates import parse_aggregate
 from lossaudit.errors import FormulaError, SpecError, UsageError
+from lossaudit.spec.file_layout import json_schema_text
 from lossaudit.spec.formula import parse_formula
 from lossaudit.spec.load import load_spec, preset_names, presets, spec_from_formula
-from lossaudit.spec.schema import Spec, json_schema_text
+from lossaudit.spec.schema import Spec
 
 ROOT = Path(__file__).parent.parent.parent
 SPECS = ROOT / "fixtures" / "specs"
@@ -289,7 +290,7 @@ def test_a_formula_error_points_into_the_whole_argument() -> None:
 
 def test_the_published_schema_is_the_generated_one() -> None:
     assert SCHEMA.read_text() == json_schema_text(), (
-        "write json_schema_text() of lossaudit.spec.schema to docs/schema/spec.schema.json"
+        "write json_schema_text() of lossaudit.spec.file_layout to docs/schema/spec.schema.json"
     )
 
 
@@ -398,5 +399,5 @@ def test_loading_a_spec_imports_neither_pydantic_nor_anything_else_heavy() -> No
 
 
 def test_the_import_test_can_fail() -> None:
-    code = "from lossaudit.spec.schema import json_schema_text; json_schema_text()"
+    code = "from lossaudit.spec.file_layout import json_schema_text; json_schema_text()"
     assert "pydantic" in modules_after(code)
