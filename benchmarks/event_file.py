@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from google_crc32c import value as crc32c
-from measure import ROOT, Row, environment
+from measure import PLACE, Row
 
 STEPS = 1_000_000
 TAGS = ("loss/all", "loss/lip", "loss/lat")
@@ -187,9 +187,7 @@ def measure(what: str, path: Path) -> dict[str, Any]:
     command = [sys.executable, __file__, what, str(path)]
     runs = []
     for _ in range(TURNS):
-        run = subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, cwd=ROOT, env=environment()
-        )
+        run = subprocess.run(command, check=True, stdout=subprocess.PIPE, **PLACE)
         runs.append(json.loads(run.stdout.splitlines()[-1]))
     return min(runs, key=lambda run: run["seconds"])
 

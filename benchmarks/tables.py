@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from measure import ROOT, Row, environment, in_turns
+from measure import PLACE, Row, in_turns
 
 COUNT = 3_000_000
 STREAMED = 10_000_000
@@ -108,9 +108,7 @@ def stream() -> Row:
     """Memory of a check that reads from a pipe."""
     command = [sys.executable, "-m", "lossaudit", "check", "-", "-f", FORMULA, "-q"]
     start = time.perf_counter()
-    child = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=ROOT, env=environment()
-    )
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, **PLACE)
     assert child.stdin is not None
     with child.stdin as pipe:
         pipe.writelines(json_lines(STREAMED))

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from measure import ROOT, Row, environment
+from measure import PLACE, Row
 
 LINES = 1_000_000
 
@@ -118,9 +118,7 @@ print(records, after.user - before.user + after.system - before.system)
 def read_seconds(path: Path, lines: int) -> float:
     """CPU time of the reader alone."""
     command = [sys.executable, "-c", READ, str(path)]
-    shown = subprocess.run(
-        command, check=True, capture_output=True, text=True, cwd=ROOT, env=environment()
-    )
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, **PLACE)
     records, seconds = shown.stdout.split()
     if int(records) != lines:
         raise RuntimeError(f"{path.name}: {records} of {lines} records were read")
@@ -132,7 +130,7 @@ def check_seconds(path: Path) -> float:
     formula = ["--formula", "loss = 2.0*lip + lat", "--quiet"]
     before = os.times()
     command = [sys.executable, "-m", "lossaudit", "check", str(path), *formula]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment())
+    done = subprocess.run(command, capture_output=True, text=True, **PLACE)
     after = os.times()
     if done.returncode not in (0, 1, 3):
         raise RuntimeError(f"{path.name}: {done.stderr}")
