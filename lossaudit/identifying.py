@@ -53,6 +53,12 @@ class Answer(Struct, frozen=True):
         found = self.witness.identification
         return found.formula if found is not None else ""
 
+    @property
+    def is_refuted(self) -> bool:
+        """Whether some row of the whole log refutes it."""
+        outcome = self.evidence.outcome
+        return outcome is not None and outcome.declared.refuted > 0
+
 
 def identify_logs(
     question: Question, logs: Sequence[str], options: AuditOptions | None = None
@@ -66,7 +72,7 @@ def identify_logs(
 
     Returns:
         The result, and the spec of the first formula that the verdict speaks of, established or
-        not; None where no formula was found.
+        not; None where no formula was found that holds on every row.
 
     Raises:
         InputError: if a log cannot be opened or recognised.
@@ -76,7 +82,7 @@ def identify_logs(
     reads = [read_log(path, options.reader, options.read, options.progress) for path in logs]
     answers = [_answer(question, read) for read in reads]
     result = _conclude(answers, any(read.is_damaged for read in reads), options)
-    told = [a for a in answers if a.formula]
+    told = [a for a in answers if a.formula and not a.is_refuted]
     told.sort(key=lambda a: a.witness.verdict is not Verdict.PASS)
     return result, told[0].spec if told else None
 
@@ -105,7 +111,9 @@ def _verdict(found: Identified, best: Candidate, evidence: LogEvidence) -> tuple
     outcome = evidence.outcome
     if outcome is not None and outcome.declared.refuted:
         rows = f"{outcome.declared.refuted:,} of {outcome.declared.decided:,} rows refute it"
-        return Verdict.INCONCLUSIVE, f"{best.text} fits most rows, but {rows}"
+        most = 2 * outcome.declared.refuted < outcome.declared.decided
+        fits = "fits most rows" if most else "comes near"
+        return Verdict.INCONCLUSIVE, f"{best.text} {fits}, but {rows}"
     if found.reason:
         return Verdict.INCONCLUSIVE, found.reason
     if verdict is not Verdict.PASS:

@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from lossaudit.cli.check import Layout, Output, Policy, audit_options, destinations_for, leave
+from lossaudit.cli.guard import complain
 from lossaudit.cli.output import would_replace
 from lossaudit.cli.progress import show_progress
 from lossaudit.closure.identify.columns import Question
@@ -34,7 +35,9 @@ def run(logs: list[str], asked: Asked, layout: Layout, output: Output, policy: P
     _refuse_spec_file(asked.spec_file, logs)
     with show_progress(layout.progress, logs) as progress:
         result, spec = identify_logs(question, logs, audit_options(layout, policy, progress))
-    if asked.spec_file is not None and spec is not None:
+    if asked.spec_file is not None and spec is None:
+        complain(f"{asked.spec_file} was not written: no formula holds on every row")
+    elif asked.spec_file is not None and spec is not None:
         write_spec(spec, asked.spec_file)
     leave(result, destinations)
 

@@ -56,6 +56,7 @@ def test_nothing_found_writes_no_spec(tmp_path: Path, noise: dict[str, list[floa
     path = log(tmp_path / "l.jsonl", {"loss": noise["c"], "a": noise["a"], "b": noise["b"]})
     run = lossaudit("identify", path, "--write-spec", str(tmp_path / "s.yaml"), "-q")
     assert run.returncode == 3
+    assert "s.yaml was not written: no formula holds on every row" in run.stderr
     assert not (tmp_path / "s.yaml").exists()
     assert lossaudit("identify", path, "-q", "--allow-inconclusive").returncode == 0
 

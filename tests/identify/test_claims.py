@@ -62,14 +62,86 @@ def test_column_that_may_be_in_it_is_a_runner_up(tmp_path: Path, noise: Columns)
     assert "loss = a + 2*b + w*tiny" in [r.formula for r in answer(result).runners_up]
 
 
-def test_copies_are_named_and_stand_for_one_another(tmp_path: Path, noise: Columns) -> None:
+def test_copies_of_the_total_are_named(tmp_path: Path, noise: Columns) -> None:
     total = noise["a"] + 2 * noise["b"]
     columns = {"loss": total, "train/loss": total, "a": noise["a"], "b": noise["b"]}
-    result = ask(tmp_path, {**columns, "a2": noise["a"]})
+    result = ask(tmp_path, columns)
     assert (result.verdict, answer(result).formula) == (Verdict.PASS, "loss = a + 2*b")
     said = {r.formula: r.reason for r in answer(result).runners_up}
     assert said["`train/loss`"] == "repeats the total `loss`"
-    assert said["loss = a2 + 2*b"] == "`a2` holds the same numbers as `a`"
+
+
+@pytest.mark.parametrize("weights", [(1, 1), (0.3, 0.7), (2, 0), (0.001, 0.001), (1, 0)])
+def test_weight_that_twins_may_share_is_left_open(
+    tmp_path: Path, noise: Columns, weights: tuple[float, float]
+) -> None:
+    total = weights[0] * noise["a"] + weights[1] * noise["a"] + noise["b"]
+    columns = {"loss": total, "critic1": noise["a"], "critic2": noise["a"], "policy": noise["b"]}
+    result = ask(tmp_path, columns)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "`critic2` holds the same numbers as `critic1`" in result.reason
+    assert "the weight may be split between them" in result.reason
+    settled = ask(tmp_path, columns, Question(without=("critic2",)))
+    assert settled.verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("scale", [-1.0, 2.0, 0.5, 3.0])
+def test_weight_that_a_multiple_may_share_is_left_open(
+    tmp_path: Path, noise: Columns, scale: float
+) -> None:
+    total = 2 * noise["a"] + noise["b"]
+    columns = {"loss": total, "a": noise["a"], "a2": scale * noise["a"], "b": noise["b"]}
+    assert ask(tmp_path, columns).verdict is Verdict.INCONCLUSIVE
+    shifted = {**columns, "a2": noise["a"] + 0.25, "c": np.full(60, 0.5)}
+    assert ask(tmp_path, shifted).verdict is Verdict.INCONCLUSIVE
+
+
+def test_term_that_is_logged_twice_under_one_name_counts_once(
+    tmp_path: Path, noise: Columns
+) -> None:
+    total = noise["a"] + 2 * noise["b"]
+    columns = {"loss": total, "train/kl": noise["a"], "kl": noise["a"], "b": noise["b"]}
+    result = ask(tmp_path, columns)
+    assert (result.verdict, answer(result).formula) == (Verdict.PASS, "loss = `train/kl` + 2*b")
+    said = {r.formula: r.reason for r in answer(result).runners_up}
+    assert said["loss = kl + 2*b"] == "`kl` holds the same numbers as `train/kl`"
+
+
+@pytest.mark.parametrize("pair", [("val/kl", "train/kl"), ("kl'", "kl"), ("KL", "kl"), ("ü", "é")])
+def test_other_names_are_other_terms(tmp_path: Path, noise: Columns, pair: tuple[str, str]) -> None:
+    columns = {"loss": 2 * noise["a"] + noise["b"], **dict.fromkeys(pair, noise["a"])}
+    assert ask(tmp_path, {**columns, "b": noise["b"]}).verdict is Verdict.INCONCLUSIVE
+
+
+def test_column_that_is_always_zero_leaves_it_open(tmp_path: Path, noise: Columns) -> None:
+    total = noise["a"] + 2 * noise["b"]
+    columns = {"loss": total, "a": noise["a"], "b": noise["b"], "gan_loss": np.zeros(60)}
+    result = ask(tmp_path, columns)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "`gan_loss` is 0 on every row" in result.reason
+    assert "loss = a + 2*b + w*gan_loss" in [r.formula for r in answer(result).runners_up]
+    settled = ask(tmp_path, columns, Question(without=("gan_loss",)))
+    assert (settled.verdict, answer(settled).formula) == (Verdict.PASS, "loss = a + 2*b")
+
+
+@pytest.mark.parametrize("tag", ["kl_step", "it's", "num_kl"])
+def test_word_that_counts_bars_only_columns_that_count(
+    tmp_path: Path, noise: Columns, tag: str
+) -> None:
+    columns = {"loss": noise["a"] + 2 * noise["b"], tag: noise["a"], "b": noise["b"]}
+    result = ask(tmp_path, columns)
+    assert (result.verdict, set(answer(result).weights)) == (Verdict.PASS, {tag, "b"})
+    counted = ask(tmp_path, {"loss": noise["c"], tag: np.arange(60), "b": noise["b"]})
+    assert answer(counted).left_out == {tag: "by its name it is no term"}
+
+
+def test_formula_that_a_row_refutes_is_written_nowhere(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    a, b = np.exp(rng.normal(-1, 0.5, (2, 20_000)))
+    total = a + 2 * b
+    total[10_001] *= 1.01
+    ask(tmp_path, {"loss": total, "a": a, "b": b})
+    assert identify_logs(Question(), [str(tmp_path / "log.jsonl")])[1] is None
 
 
 def test_two_totals_with_formulas_of_their_own_are_left_open(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
+import numpy as np
 from msgspec import Struct, field
 
 from lossaudit.closure.aggregates import aggregate_of, conventional
-from lossaudit.closure.identify.names import is_no_term, total_rank, words
+from lossaudit.closure.identify.names import is_counter, is_no_term, total_rank, words
 from lossaudit.closure.keys import Keys
-from lossaudit.model.log import Log
+from lossaudit.model.log import Log, LogColumn
 from lossaudit.spec.tree import RESERVED
 
 MOST_TERMS = 200
@@ -63,7 +64,7 @@ def totals_of(log: Log, question: Question) -> list[tuple[str, float]]:
         return [(question.total, 0.0)] if _filled(log, question.total) else []
     ranked = [(tag, rank) for tag in log.columns if (rank := total_rank(tag)) is not None]
     found = [(tag, rank) for tag, rank in ranked if _filled(log, tag) and _can_be_written(tag)]
-    plain = [(tag, rank) for tag, rank in found if not is_no_term(tag)]
+    plain = [(t, rank) for t, rank in found if not (is_no_term(t) or is_counter(t))]
     return sorted(plain or found, key=lambda item: item[1])[:MOST_TOTALS]
 
 
@@ -78,7 +79,7 @@ def columns_beside(log: Log, total: str, keys: Keys, question: Question) -> Colu
         why = _why_not(log, tag, total, keys, question, own)
         if why:
             left_out[tag] = why
-        elif is_no_term(tag):
+        elif is_no_term(tag) or (is_counter(tag) and _counts(log.columns[tag])):
             no_terms.append(tag)
         else:
             terms.append(tag)
@@ -102,6 +103,17 @@ def _why_not(log: Log, tag: str, total: str, keys: Keys, question: Question, own
     if question.aggregate(tag, log) not in ("", own):
         return "it covers other steps than the total"
     return ""
+
+
+def _counts(column: LogColumn) -> bool:
+    """Whether a column's values are whole numbers, or never fall."""
+    whole, rising, last = True, True, -np.inf
+    for values in column.blocks():
+        finite = values[np.isfinite(values)]
+        whole = whole and bool(np.all(finite == np.floor(finite)))
+        rising = rising and bool(np.all(np.diff(finite, prepend=last) >= 0))
+        last = finite[-1] if len(finite) else last
+    return whole or rising
 
 
 def _filled(log: Log, tag: str) -> bool:

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 from lossaudit.closure.identify.answer import Weighted
 from lossaudit.closure.identify.evidence import ENOUGH_BITS, Standing
+from lossaudit.closure.identify.names import is_same_name
 from lossaudit.closure.identify.runners import listed
 from lossaudit.closure.identify.sample import MOST_SUMMED, Sample
 from lossaudit.closure.identify.search import Pool
 from lossaudit.numerics.plain_numbers import plain_text
+
+OF_NO_TERMS = "--without TAG tells which are no terms"
 
 
 def doubt_of(
@@ -45,6 +48,22 @@ def doubt_of(
         return f"{smooth} runs so smoothly that a constant or a curve over the rows does as well"
     if standing.bits < ENOUGH_BITS:
         return "so few rows would fit some formula by chance"
+    return _unseen(sample, terms, pool)
+
+
+def _unseen(sample: Sample, terms: Sequence[int], pool: Pool) -> str:
+    """What no row can show: how a weight is split between twins, and the weight of what is 0."""
+    for term in terms:
+        tag = sample.tags[term]
+        twins = [t for p in pool.same.get(term, ()) if not is_same_name(t := sample.tags[p], tag)]
+        if twins:
+            held = "holds" if len(twins) == 1 else "hold"
+            same = f"{listed(twins)} {held} the same numbers as {listed([tag])}"
+            return f"{same}: the weight may be split between them; {OF_NO_TERMS}"
+    if pool.zeros:
+        zeros = [sample.tags[p] for p in pool.zeros]
+        always = f"{listed(zeros)} {'is' if len(zeros) == 1 else 'are'} 0 on every row"
+        return f"{always}, so that nothing shows whether it is in the total; {OF_NO_TERMS}"
     return ""
 
 

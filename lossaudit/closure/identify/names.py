@@ -13,16 +13,23 @@ PLAIN_WORDS = TOTAL_WORDS | {"train", "training", "step", "overall", "sum", "bat
 """Words that a total's name may have and a term's hardly has."""
 
 _NO_TERMS = """
-    lr learning rate step steps iter iters iteration iterations it epoch epochs batch batches
+    lr learning rate
     time timestamp eta seconds secs sec elapsed hours minutes ms wall date day
     memory mem gpu cpu ram vram util
     grad gnorm clip clipped throughput samples sample tokens images imgs fps speed tps tgs ips mfu
     flops acc accuracy precision recall auc map psnr ssim fid miou perplexity ppl bleu
-    reward rewards return returns episode episodes timesteps updates fps count num seen
+    reward rewards return returns episode episodes timesteps updates fps seen
     momentum beta1 beta2 wd decay size rank seed scale scaler temperature temp
 """
 NO_TERMS = frozenset(_NO_TERMS.split())
 """Words of columns that are logged beside a loss and are no terms of it."""
+
+_COUNTERS = "step steps iter iters iteration iterations it epoch epochs batch batches count num"
+COUNTERS = frozenset(_COUNTERS.split())
+"""Words of columns that count; but `kl_step` may be the term `kl`, as logged at each step."""
+
+_FORMS = frozenset({"train", "training", "step", "epoch"})
+"""Words that tell where and when a column is logged, not which term it is."""
 
 _DERIVED = """
     ema avg average smooth smoothed smoothing running moving best unscaled previous prev last
@@ -50,6 +57,20 @@ def total_rank(tag: str) -> float | None:
     epoch = 0.5 * ("epoch" in found)
     total = 0.1 * (not {"total", "overall", "sum", "objective"} & set(found))
     return sum(w not in PLAIN_WORDS and w != "epoch" for w in found) + epoch + total
+
+
+def is_counter(tag: str) -> bool:
+    """Whether a name says that the column counts steps or the like; its values may say no."""
+    found = set(words(tag))
+    return bool(found & COUNTERS) and not found & {"loss", "losses"}
+
+
+def is_same_name(one: str, other: str) -> bool:
+    """Whether two tags name one term: `train/kl` and `kl`, or `kl` and `kl_step`."""
+    bare, other_bare = (
+        [word for word in re.split(r"[/._ ]+", tag) if word not in _FORMS] for tag in (one, other)
+    )
+    return bare == other_bare and any(bare)
 
 
 def is_no_term(tag: str) -> bool:

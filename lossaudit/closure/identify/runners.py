@@ -39,6 +39,7 @@ def runners_up(
     if formula is not None:
         found += _other_weights(total, sample, formula, standing)
         found += _other_columns(total, sample, formula, standing)
+        found += _zeros(total, sample, pool, formula)
         found += _other_tags(total, sample, pool, formula)
     return tuple(found)
 
@@ -82,6 +83,13 @@ def _other_columns(
             said = "rounding hides how this column differs from the others"
         found.append(RunnerUp(_equation(total, text), said))
     return found
+
+
+def _zeros(total: str, sample: Sample, pool: Pool, formula: Weighted) -> list[RunnerUp]:
+    """The formula with a column that adds nothing, whatever its weight."""
+    texts = [f"{formula.text} + w*{render_name(sample.tags[p])}" for p in pool.zeros]
+    said = "fits with any w: the column is 0 on every row"
+    return [RunnerUp(_equation(total, text), said) for text in texts[:MOST_NAMED]]
 
 
 def _other_tags(total: str, sample: Sample, pool: Pool, formula: Weighted) -> list[RunnerUp]:

@@ -24,27 +24,29 @@ class Pool(Struct, frozen=True):
         terms: what may be a term.
         copies: columns that repeat the total, to within rounding.
         scaled: columns that are the total times a number.
-        same: column -> others that hold the same numbers and stand for it.
+        same: column -> others that hold the same numbers.
+        zeros: columns that are 0 on every row.
     """
 
     terms: tuple[int, ...]
     copies: tuple[int, ...]
     scaled: tuple[int, ...]
     same: dict[int, tuple[int, ...]]
+    zeros: tuple[int, ...] = ()
 
 
 def sort_out(sample: Sample) -> Pool:
     """Set aside columns that are the total once more, another column once more, or 0."""
     if not len(sample):
         return Pool((), (), (), {})
-    copies, scaled, terms = list[int](), list[int](), list[int]()
+    copies, scaled, terms, zeros = list[int](), list[int](), list[int](), list[int]()
     same: dict[int, tuple[int, ...]] = {}
     for place in range(len(sample.tags)):
         values = sample.values[:, place]
         twin = next((t for t in terms if np.array_equal(values, sample.values[:, t])), None)
         if not values.any():
-            continue
-        if _repeats_total(sample, place):
+            zeros.append(place)
+        elif _repeats_total(sample, place):
             copies.append(place)
         elif some_weights_fit(sample, [place]):
             scaled.append(place)
@@ -52,7 +54,7 @@ def sort_out(sample: Sample) -> Pool:
             same[twin] = (*same.get(twin, ()), place)
         else:
             terms.append(place)
-    return Pool(tuple(terms), tuple(copies), tuple(scaled), same)
+    return Pool(tuple(terms), tuple(copies), tuple(scaled), same, tuple(zeros))
 
 
 def _repeats_total(sample: Sample, place: int) -> bool:
