@@ -198,6 +198,19 @@ def test_a_constant_term_that_was_rounded_raises_no_alarm() -> None:
     assert verdict("loss = a + b", log)[0] is not Verdict.FAIL
 
 
+def test_rows_of_epochs_may_be_means_over_any_number_of_steps() -> None:
+    steps = np.random.default_rng(5).random((3, 400, 30)).astype(np.float32)
+    steps[0] = 2 * steps[1] + steps[2]
+    means = np.cumsum(steps, axis=1, dtype=np.float32)[:, -1] / np.float32(400)
+    columns = dict(zip(("loss", "a", "b"), means.astype(float), strict=True))
+    log = table(epoch=np.arange(30.0), **columns)
+    found, reason = verdict("loss = 2*a + b", log)
+    assert found is Verdict.INCONCLUSIVE
+    assert "mean over steps" in reason
+    assert verdict("loss = 2.01*a + b", log)[0] is Verdict.FAIL
+    assert verdict("loss = 2*a + b", log, "*=mean:400")[0] is Verdict.PASS
+
+
 def test_one_column_on_a_coarse_grid_does_not_make_the_sum_coarse() -> None:
     weight = np.minimum((STEP + 1) / 256, 1.0)
     wrong = float32(1.004 * A + weight * B)
