@@ -18,8 +18,8 @@ Turn the filter off, and find out which term overflowed.
 **When it cannot decide**
 A row on which both sides are not finite agrees with many formulas and is left undecided; so is one
 whose term is not finite but has a weight of exactly 0, since a guard may have skipped it. An
-infinite total is no contradiction where the formula exceeds what the dtype can hold, nor is a finite
-one where a logarithm's or a root's argument may, within its rounding, lie inside the domain.
+infinite total is no contradiction where the formula exceeds what the dtype can hold, nor is a
+finite one where a logarithm's or a root's argument may, within its rounding, lie in the domain.
 
 **Numerics**
 Finite and not finite are compared. Finite terms have no finite value only where the whole interval
