@@ -34,6 +34,7 @@ from collections.abc import Iterator
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.model.finding import Finding, Severity
+from lossaudit.model.steps import step_in_words
 
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
@@ -43,7 +44,7 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
     row = outcome.first_rounded
     message = (
         f"on {outcome.rounded:,} of {outcome.declared.decided:,} decided rows the printed numbers "
-        f"do not add up as they stand (step {row.step:,}: {row.total:.7g} against "
+        f"do not add up as they stand ({step_in_words(row.step)}: {row.total:.7g} against "
         f"{row.recomputed:.7g}); what printing rounded away explains each"
     )
     yield Finding(

@@ -40,6 +40,7 @@ from lossaudit.closure.odd_rows import TOTAL
 from lossaudit.closure.rows import NO_TERM, NO_TOTAL
 from lossaudit.closure.spacing import Spacing
 from lossaudit.model.finding import Finding, Severity
+from lossaudit.model.steps import step_in_words
 
 LEAST_ROWS = 20
 REGULAR = 0.9
@@ -60,7 +61,8 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
             CHECK.name,
             CHECK.severity,
             f"the columns do not have the same steps: {which} is missing on "
-            f"{lacking.count:,} of {outcome.rows:,} rows, first at step {lacking.first:,}",
+            f"{lacking.count:,} of {outcome.rows:,} rows, "
+            f"first at {step_in_words(lacking.first or 0)}",
             lacking.steps,
             evidence.locate(lacking.record),
             {"rows": lacking.count, "reason": NO_TERM, "columns": list(lacking.columns)},

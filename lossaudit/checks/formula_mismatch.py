@@ -37,6 +37,7 @@ from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome, ViolatingRow
 from lossaudit.model.finding import Finding, Severity
+from lossaudit.model.steps import step_in_words, steps_in_words
 from lossaudit.numerics.formats import FORMATS
 
 MEANS_DRIFT = 10.0
@@ -96,7 +97,7 @@ def _fit(outcome: Outcome) -> str:
         return ""
     if not box.complete and outcome.stretch:
         first, last = outcome.stretch
-        return f"; the longest stretch that some weights fit is steps {first:,} to {last:,}"
+        return f"; the longest stretch that some weights fit is {steps_in_words(first, last)}"
     return ""
 
 
@@ -106,9 +107,9 @@ def _in_numbers(row: ViolatingRow, evidence: LogEvidence) -> str:
     written = evidence.binding.resolutions[evidence.binding.total or ""].in_words()
     basis = dtype if dtype == written else f"{dtype}, {written}"
     return (
-        f"step {row.step:,}: total {row.total:.7g}, recomputed {row.recomputed:.7g}; residual "
-        f"{row.residual:+.1e} is {excess:,.0f} x the {row.tolerance:.1e} that rounding explains "
-        f"({basis})"
+        f"{step_in_words(row.step)}: total {row.total:.7g}, recomputed {row.recomputed:.7g}; "
+        f"residual {row.residual:+.1e} is {excess:,.0f} x the {row.tolerance:.1e} that rounding "
+        f"explains ({basis})"
     )
 
 

@@ -37,6 +37,7 @@ from collections.abc import Iterator
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.model.finding import Finding, Severity
+from lossaudit.model.steps import step_in_words
 
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
@@ -48,7 +49,8 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
     text = f"on {count:,} of {outcome.declared.decided:,} decided rows one side is not finite"
     if not rows:  # other rows were the first to refute
         odd_rows = outcome.nonfinite
-        text = f"{text}; NaN or infinite from step {odd_rows.first:,} on: {odd_rows.named}"
+        first = step_in_words(odd_rows.first or 0)
+        text = f"{text}; NaN or infinite from {first} on: {odd_rows.named}"
         where = evidence.locate(odd_rows.record)
         yield Finding(CHECK.name, CHECK.severity, text, odd_rows.steps, where, {"rows": count})
         return
@@ -60,7 +62,7 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
     yield Finding(
         CHECK.name,
         CHECK.severity,
-        f"{text}; step {row.step:,}: the total is {row.total:.7g}, {terms}",
+        f"{text}; {step_in_words(row.step)}: the total is {row.total:.7g}, {terms}",
         (row.step, rows[-1].step),
         evidence.locate(row.record),
         {"rows": count, "total": row.total, "terms": odd},

@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from lossaudit.model.log import Log
+from lossaudit.model.steps import NO_STEP
 from lossaudit.model.table import Floats, Ints, Table
 
 STEP_TAGS = (
@@ -177,10 +178,10 @@ def _carried(spread: Floats) -> Floats:
 
 
 def _integers(values: Floats) -> Ints:
-    """Steps as integers, the nearest that int64 holds; -1 where a record has none."""
+    """Steps as integers, the nearest that int64 holds; NO_STEP where a record has none."""
     if len(values) and values.min() > -_FARTHEST and values.max() < _FARTHEST:  # False beside a NaN
         return values.astype(np.int64)
-    usable = np.where(np.isfinite(values), values, -1.0)
+    usable = np.where(np.isfinite(values), values, float(NO_STEP))
     steps = np.clip(usable, -_FARTHEST, _FARTHEST - 1024).astype(np.int64)
     return np.where(usable >= _FARTHEST, np.iinfo(np.int64).max, steps)
 

@@ -6,6 +6,7 @@ from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome
 from lossaudit.model.finding import Verdict
+from lossaudit.model.steps import step_in_words
 
 
 def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
@@ -18,8 +19,8 @@ def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
         unlike = f"{declared.refuted:,} of {declared.decided:,} rows do not close, and need not"
         return Verdict.INCONCLUSIVE, f"{unlike}: {evidence.not_additive}"
     if declared.refuted:
-        unit = "step" if evidence.known_steps else "row"
-        where = f"from {unit} {declared.first_refuted:,}"
+        start = declared.first_refuted or 0
+        where = f"from {step_in_words(start) if evidence.known_steps else f'row {start:,}'}"
         rows = f"{declared.refuted:,} of {declared.decided:,} decided rows refute the formula"
         first = next(iter(evidence.explanations), None)
         if first is not None and not first.decisive and not declared.nonfinite:

@@ -10,6 +10,7 @@ from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome, ViolatingRow
 from lossaudit.model.finding import Verdict
 from lossaudit.model.result import Declared, Rival, Violation, Weight, Witness
+from lossaudit.model.steps import steps_in_words
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import render
 
@@ -96,7 +97,7 @@ def _weights_note(outcome: Outcome) -> str:
         first, last = outcome.stretch
         rows = box.stop - box.start
         notes.append(
-            f"over the longest consistent stretch: {rows:,} rows, steps {first:,} to {last:,}"
+            f"over the longest consistent stretch: {rows:,} rows, {steps_in_words(first, last)}"
         )
     wide = _uncertain(outcome)
     for a, b, correlation in outcome.correlated:

@@ -29,12 +29,6 @@ def render_excess(excess: float) -> str:
     return f"{excess:,.0f} x" if excess < 1e6 else f"{excess:.1e} x"
 
 
-def render_steps(steps: tuple[int, int]) -> str:
-    """`step 7`, or `steps 1,200 to 40,000`."""
-    first, last = steps
-    return f"step {first:,}" if first == last else f"steps {first:,} to {last:,}"
-
-
 def render_percent(share: float) -> str:
     """A share as `36.4%`."""
     if 0 < share < 0.001:

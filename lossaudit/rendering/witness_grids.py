@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from lossaudit.model.result import Violation, Witness
+from lossaudit.model.steps import NO_STEP
 from lossaudit.rendering.grid import Cell, Grid, Heading, name_cell
 from lossaudit.rendering.numbers import (
     decimals_for,
@@ -89,7 +90,7 @@ def _digest(sha256: str) -> str:
 def _violation_row(violation: Violation, source: str) -> tuple[Cell, ...]:
     decimals = decimals_for(violation.residual, violation.tolerance)
     return (
-        Cell(f"{violation.step:,}"),
+        Cell("none" if violation.step == NO_STEP else f"{violation.step:,}"),
         Cell(_place(violation, source)),
         Cell(render_total(violation.total, decimals)),
         Cell(render_total(violation.recomputed, decimals)),

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from lossaudit.model.finding import Finding, Severity, Verdict
 from lossaudit.model.report import Page, Report
 from lossaudit.model.result import ExitCode, Result, Witness
+from lossaudit.model.steps import steps_in_words
 from lossaudit.rendering.agreement import agreement_grid
 from lossaudit.rendering.balance_grids import course_grid, ratios_grid, shares_grid
 from lossaudit.rendering.findings import also_fits, by_severity
 from lossaudit.rendering.grid import Grid
 from lossaudit.rendering.identification_grids import found_weights_grid, runners_up_grid
-from lossaudit.rendering.numbers import render_steps
 from lossaudit.rendering.other_weights import equal_grid, what_if_grid
 from lossaudit.rendering.safe_text import escape_text, shorten_middle
 from lossaudit.rendering.terminal import draw, draw_first, safe, terminal, written
@@ -148,7 +148,7 @@ def _finding_text(finding: Finding, width: int) -> Text:
     text = safe("")
     text.append_text(safe(shorten_middle(escape_text(finding.check), 40), "bold"))
     if finding.steps:
-        text.append("  ").append_text(safe(render_steps(finding.steps), "quiet"))
+        text.append("  ").append_text(safe(steps_in_words(*finding.steps), "quiet"))
     place = str(finding.location or finding.witness)
     if place:
         room = max(12, width - 13 - len(text.plain))

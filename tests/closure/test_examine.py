@@ -313,3 +313,10 @@ def test_a_term_that_a_branch_leaves_out_may_be_anything() -> None:
     odd = np.where(STEP < 100, np.nan, B)
     log = table(step=STEP, loss=GATED, a=A, b=odd)
     assert verdict("loss = where(step < 100, a, a + b)", log)[0] is Verdict.PASS
+
+
+def test_a_record_without_a_step_is_called_that() -> None:
+    step = np.where(STEP == 7, np.nan, STEP)
+    log = table(step=step, loss=float32(A + B) + (STEP == 7), a=A, b=B)
+    reason = "1 of 200 decided rows refute the formula, from a record without a step"
+    assert verdict("loss = a + b", log) == (Verdict.FAIL, reason)

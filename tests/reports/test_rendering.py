@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from lossaudit.model.steps import steps_in_words
 from lossaudit.rendering.grid import Cell, Heading, room_beside
 from lossaudit.rendering.numbers import (
     decimals_for,
@@ -12,7 +13,6 @@ from lossaudit.rendering.numbers import (
     render_interval,
     render_percent,
     render_residual,
-    render_steps,
     render_tolerance,
     render_total,
 )
@@ -74,8 +74,10 @@ def test_numbers_read_as_in_messages() -> None:
     assert render_residual(-math.inf) == "-inf"
     assert render_tolerance(1.1e-4) == "1.1e-04"
     assert render_tolerance(0.0) == "0"
-    assert render_steps((1200, 40000)) == "steps 1,200 to 40,000"
-    assert render_steps((7, 7)) == "step 7"
+    assert steps_in_words(1200, 40000) == "steps 1,200 to 40,000"
+    assert steps_in_words(7, 7) == "step 7"
+    assert steps_in_words(-1, 7) == "a record without a step to step 7"
+    assert steps_in_words(-1, -1) == "a record without a step"
     assert render_percent(0.3641) == "36.4%"
     assert render_percent(0.0004) == "<0.1%"
     assert render_percent(math.nan) == "NaN"
