@@ -23,6 +23,7 @@ from lossaudit.closure.keys import Keys
 from lossaudit.model.identification import FoundWeight, RunnerUp
 from lossaudit.model.log import Log
 from lossaudit.numerics.formats import FORMATS
+from lossaudit.spec.aggregate import aggregate_option
 from lossaudit.spec.tree import render_name
 
 NO_ROW = "no row has the total and its terms, ready to be decided"
@@ -174,7 +175,7 @@ def _smoothed(
         found = _try(log, keys, unfit, tags, asked, totals)
         if found.formula is not None:
             said = f"it is the mean of {found.formula.text} over the last {window} rows"
-            option = f"--aggregate '{unfit.total}={option}'"
+            option = aggregate_option(unfit.total, option)
             return replace(unfit, reason=f"{said}; {option} would decide")
     decay = decay_of(sample, pool.terms)
     return replace(unfit, reason=decay) if decay else unfit
