@@ -288,6 +288,18 @@ def test_a_record_that_holds_all_decides_no_less_of_the_others() -> None:
     assert late[0] is Verdict.FAIL
 
 
+@pytest.mark.parametrize("rows_an_epoch", [1, 40])
+def test_rows_within_an_epoch_are_no_means_over_it(rows_an_epoch: int) -> None:
+    a, b = np.random.default_rng(5).random((2, 200))
+    epoch = np.floor(np.arange(200.0) / rows_an_epoch)
+    iteration = np.arange(200.0) % 40
+    total = (2 * a + b) * (1 + 2e-6)
+    log = table(epoch=epoch, loss=total, a=a, b=b)
+    assert (verdict("loss = 2*a + b", log)[0] is Verdict.FAIL) is (rows_an_epoch > 1)
+    log = table(epoch=np.floor(np.arange(200.0) / 40), iter=iteration, loss=total, a=a, b=b)
+    assert verdict("loss = 2*a + b", log)[0] is Verdict.FAIL
+
+
 @pytest.mark.parametrize(
     ("formula", "term"),
     [
