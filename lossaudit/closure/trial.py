@@ -14,7 +14,6 @@ from lossaudit.closure.spacing import Spacing, survey
 from lossaudit.model.log import Log
 from lossaudit.spec.schema import Spec
 
-
 STEPS_AN_EPOCH = 10_000
 """Steps that a row of an epoch may be the mean of, where nobody says."""
 
