@@ -20,6 +20,7 @@ from lossaudit.closure.identify.search import Pool, alternatives, few_terms, few
 from lossaudit.closure.identify.trials import spec_of, sum_of, trial_of
 from lossaudit.closure.identify.unfit import decay_of, why_unfit, window_of
 from lossaudit.closure.keys import Keys
+from lossaudit.closure.sum_dtype import coarsest_of
 from lossaudit.model.identification import FoundWeight, RunnerUp
 from lossaudit.model.log import Log
 from lossaudit.numerics.formats import FORMATS
@@ -136,7 +137,7 @@ def _searched(
     search starts with what the total's own digits allow, and grants more to terms that show it.
     """
     assert binding.total is not None
-    widest = binding.cautious_dtype
+    widest = coarsest_of(question.dtype, *(r.grid for r in binding.cautious.values()))
     dtype = coarsest_of(question.dtype, binding.cautious[binding.total].grid)
     while True:
         sample = whole.in_arithmetic(FORMATS[dtype].unit_roundoff)
@@ -149,15 +150,10 @@ def _searched(
             continue
         tags = [sample.tags[t] for t in terms]
         spec = spec_of(binding.total, sum_of(tags), tags, question)
-        own = bind(spec, log).cautious_dtype
+        own = bind(spec, log).cautious_sum.dtype
         if own == dtype or coarsest_of(own, dtype) == dtype:
             return sample, pool, terms if own == dtype else None
         dtype = own
-
-
-def coarsest_of(*dtypes: str) -> str:
-    """The dtype of the fewest digits."""
-    return min(dtypes, key=lambda d: FORMATS[d].significand_bits)
 
 
 def _smoothed(
