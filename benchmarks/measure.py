@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 
@@ -51,11 +52,15 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir(), "lossaudit-bytecode"))}
 
 
+PLACE: dict[str, Any] = {"cwd": ROOT, "env": environment()}
+"""Where processes run."""
+
+
 def seconds(arguments: Sequence[str]) -> float:
     """Wall time of one Python process."""
     command = [sys.executable, *arguments]
     start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT, env=environment())
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **PLACE)
     return time.perf_counter() - start
 
 

@@ -29,6 +29,7 @@ PARTS = {
     "Text logs": text_logs,
     "Certified weights": weights,
 }
+TABLE = "| what | figures | counts | held to | holds |\n|---|---|---|---|---|"
 PACKAGES = ("numpy", "polars", "duckdb", "tensorboard", "typer", "rich", "highspy")
 HEAD = """# Benchmarks
 

@@ -11,23 +11,21 @@ ten million JSON lines on standard input, and what counts is its largest residen
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from measure import PLACE, Row, in_turns
 
-ROOT = Path(__file__).parent.parent
 COUNT = 3_000_000
 STREAMED = 10_000_000
 TURNS = 5
 MOST_RATIO = 3.0
-MOST_MEMORY = 300e6
+MOST_MEMORY = 300.0
 FORMULA = "total = 2*a + b"
 
 POLARS = """
@@ -41,16 +39,6 @@ import sys, duckdb
 query = f"select max(abs(total - (2*a + b))) from {read}('{{sys.argv[1]}}')"
 print(duckdb.sql(query).fetchall()[0][0])
 """
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the outcome: `ours` and `bound` in the same unit; under `bound` is good."""
-
-    name: str
-    ours: float
-    bound: float
-    text: str
 
 
 def frame(count: int, first: int = 0) -> tuple[np.ndarray, ...]:
@@ -99,13 +87,6 @@ CASES: dict[str, tuple[str, Callable[[Path], None], str, str]] = {
 STREAM = "JSON lines on standard input"
 
 
-def seconds(arguments: Sequence[str]) -> float:
-    """Wall time of one Python process."""
-    start = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
-    return time.perf_counter() - start
-
-
 def compare(name: str, folder: Path) -> Row:
     """One case of `CASES`."""
     file, write, scan, read = CASES[name]
@@ -116,19 +97,18 @@ def compare(name: str, folder: Path) -> Row:
         "polars": ["-c", POLARS.format(scan=scan), str(path)],
         "duckdb": ["-c", DUCKDB.format(read=read), str(path)],
     }
-    turns = [{side: seconds(arguments) for side, arguments in sides.items()} for _ in range(TURNS)]
+    taken = in_turns(sides, TURNS)
     path.unlink()
-    ours, polars, duckdb = (statistics.median(t[side] for t in turns) for side in sides)
-    ratio = ours / min(polars, duckdb)
-    text = f"{ours:.2f} s / min(polars {polars:.2f} s, duckdb {duckdb:.2f} s) = {ratio:.2f}"
-    return Row(name, ratio, MOST_RATIO, text)
+    ours, polars, duckdb = (taken[side] for side in sides)
+    figures = f"{ours:.2f} s / min(polars {polars:.2f} s, duckdb {duckdb:.2f} s)"
+    return Row(f"{name}, 3,000,000 rows", figures, ours / min(polars, duckdb), MOST_RATIO)
 
 
 def stream() -> Row:
     """Memory of a check that reads from a pipe."""
     command = [sys.executable, "-m", "lossaudit", "check", "-", "-f", FORMULA, "-q"]
     start = time.perf_counter()
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=ROOT)
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, **PLACE)
     assert child.stdin is not None
     with child.stdin as pipe:
         pipe.writelines(json_lines(STREAMED))
@@ -136,9 +116,9 @@ def stream() -> Row:
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise SystemExit(f"exit code {child.returncode} on standard input")
-    peak = usage.ru_maxrss * 1024.0
-    text = f"{peak / 1e6:.0f} MB at most, {time.perf_counter() - start:.0f} s with the writer"
-    return Row(STREAM, peak, MOST_MEMORY, text)
+    peak = usage.ru_maxrss * 1024 / 1e6
+    figures = f"{peak:.0f} MB, {time.perf_counter() - start:.0f} s with the writer"
+    return Row(f"10,000,000 {STREAM}, most MB", figures, peak, MOST_MEMORY)
 
 
 def rows(names: Sequence[str] = ()) -> Iterator[Row]:
@@ -154,7 +134,7 @@ def rows(names: Sequence[str] = ()) -> Iterator[Row]:
 def main() -> None:
     """Print one line for each case."""
     for row in rows(sys.argv[1:]):
-        print(f"{row.name:30} {row.text}  {'ok' if row.ours < row.bound else 'TOO MUCH'}")
+        print(row.in_markdown(), flush=True)
 
 
 if __name__ == "__main__":

@@ -18,31 +18,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
-ROOT = Path(__file__).parent.parent
+from measure import PLACE, Row
+
 LINES = 1_000_000
-
-
-class Row(NamedTuple):
-    """One measurement.
-
-    Attributes:
-        log: which writer's lines.
-        what: "read" or "check".
-        megabytes: size of the log, in 10**6 bytes.
-        cpu_seconds: user and system time.
-    """
-
-    log: str
-    what: str
-    megabytes: float
-    cpu_seconds: float
-
-    @property
-    def speed(self) -> float:
-        """Megabytes a CPU second."""
-        return self.megabytes / self.cpu_seconds
 
 
 # Writers ------------------------------------------------------------------------------------------
@@ -138,7 +118,7 @@ print(records, after.user - before.user + after.system - before.system)
 def read_seconds(path: Path, lines: int) -> float:
     """CPU time of the reader alone."""
     command = [sys.executable, "-c", READ, str(path)]
-    shown = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, **PLACE)
     records, seconds = shown.stdout.split()
     if int(records) != lines:
         raise RuntimeError(f"{path.name}: {records} of {lines} records were read")
@@ -150,7 +130,7 @@ def check_seconds(path: Path) -> float:
     formula = ["--formula", "loss = 2.0*lip + lat", "--quiet"]
     before = os.times()
     command = [sys.executable, "-m", "lossaudit", "check", str(path), *formula]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, **PLACE)
     after = os.times()
     if done.returncode not in (0, 1, 3):
         raise RuntimeError(f"{path.name}: {done.stderr}")
@@ -166,16 +146,17 @@ def rows(lines: int = LINES) -> Iterator[Row]:
             with path.open("w", encoding="utf-8") as file:
                 write(file, lines)
             size = path.stat().st_size / 1e6
-            yield Row(log, "read", size, read_seconds(path, lines))
-            yield Row(log, "check", size, check_seconds(path))
+            for what, taken in ("read", read_seconds(path, lines)), ("check", check_seconds(path)):
+                figures = f"{size:.0f} MB / {taken:.2f} s"
+                bound = 100.0 if what == "read" else 0.0
+                yield Row(f"{log}, {what}", figures, size / taken, bound, at_least=True)
             path.unlink()
 
 
 def main() -> None:
     """Print one line for each row."""
     for row in rows(int(sys.argv[1]) if sys.argv[1:] else LINES):
-        where = f"{row.log:12} {row.what:6} {row.megabytes:6.0f} MB / {row.cpu_seconds:5.2f} s"
-        print(f"{where} = {row.speed:4.0f} MB a CPU second", flush=True)
+        print(row.in_markdown(), flush=True)
 
 
 if __name__ == "__main__":

@@ -18,12 +18,14 @@ Log the penalty as a term and add it to the formula, or take it out of the loss 
 
 **When it cannot decide**
 A residual that moves with a term is another weight, not a hidden term; one that jumps is something
-else and stays `formula-mismatch`. Fewer than 20 rows show no course.
+else and stays `formula-mismatch`. Fewer than 20 rows show no course; where fewer than three rows
+refute the formula, they are odd rows and show no constant.
 
 **Numerics**
-A constant is an interval that every row allows under its own tolerance. A course is smooth where
-the squared steps of the residual are below 2 % of those of the formula, and unrelated where its
-steps correlate with those of each term by less than 0.3.
+A constant is an interval that every row allows under its own tolerance, as the numbers were likely
+written; it does not hold 0, and the formula plus the number that is said is put to every row. A
+course is smooth where the squared steps of the residual are below 2 % of those of the formula, and
+unrelated where its steps correlate with those of each term by less than 0.3.
 
 **Source**
 keras-team/keras issue 7464, tensorflow/tensorflow issue 36006.

@@ -17,11 +17,13 @@ Find the division. If it belongs to ranks or accumulation, say so: `training:
 {accumulation_steps: 8}` in the spec or `--accumulation-steps 8` names it.
 
 **When it cannot decide**
-A factor of 2 is named `double-counted-term`. Where the digits allow many factors, the simplest one
+A factor of 2 is named `double-counted-term`. Where fewer than three rows refute the formula, they
+are odd rows and show no factor. Where the digits allow many factors, the simplest one
 is said, with the interval.
 
 **Numerics**
-The factors that every row allows are intersected; what is left is certified, not fitted.
+The factors that every row allows, as the numbers were likely written, are intersected; what is left
+is certified, not fitted. It does not hold 1, and the number that is said is put to every row.
 
 **Source**
 zsyOAOA/ResShift issue 25.

@@ -16,7 +16,8 @@ Log both in one base; say which in the tag.
 
 **When it cannot decide**
 ln 2 must lie in the interval of factors that all rows allow; with few digits that interval is wide,
-and other numbers lie in it too.
+and it is said. Where a number of three digits or fewer lies in it too, such as 0.7, that
+`scaled-log` is in `evidence.also`.
 
 **Numerics**
 The factors that every row allows are intersected.

@@ -69,7 +69,8 @@ class Preparation(Struct):
 
     def __post_init__(self) -> None:
         self._before = Trail(_trailing(self.binding))
-        self._assumptions = _assume(self.binding, self.gap)
+        window = "W" if self.keys.count_epochs else str(self.gap)
+        self._assumptions = _assume(self.binding, window if self.gap else "")
 
     def prepare(self, rows: Rows) -> Prepared:
         """The next rows of the log."""
@@ -141,7 +142,7 @@ class Preparation(Struct):
         return extra[0] if len(extra) and np.all(extra == extra[0]) else extra
 
 
-def _assume(binding: Binding, gap: int) -> list[str]:
+def _assume(binding: Binding, window: str) -> list[str]:
     """What the digits do not exclude, each as the end of "closes only if ..."."""
     found = []
     coarse = binding.cautious_sum.dtype
@@ -155,11 +156,9 @@ def _assume(binding: Binding, gap: int) -> list[str]:
         wider = binding.cautious[tag]
         if _digits(wider) != _digits(resolution):
             found.append(f"`{tag}` was rounded to {wider.in_words()} when it was written")
-    if gap:
-        tag = binding.total or ""
-        found.append(
-            f"`{tag}` is a mean over steps, added up in float32 (--aggregate `{tag}`=mean:{gap})"
-        )
+    if window:
+        option = f"--aggregate `{binding.total}`=mean:{window}"
+        found.append(f"`{binding.total}` is a mean over steps, added up in float32 ({option})")
     if _trailing(binding):
         found.append("its running mean was updated from step to step, which gathers roundings")
     return found
@@ -181,8 +180,7 @@ def _all(rows: Rows) -> Bools:
 
 def _windows(rows: Rows, binding: Binding, keys: Keys) -> Floats:
     aggregate = _accumulated(binding)
-    by_epoch = any(tag.lower().endswith("epoch") for tag in keys.tags)
-    return windows(aggregate, rows.step, rows.known_steps, by_epoch, rows.previous)
+    return windows(aggregate, rows.step, rows.known_steps, keys.count_epochs, rows.previous)
 
 
 def _accumulated(binding: Binding) -> Aggregate:

@@ -62,6 +62,11 @@ class Keys(Struct, frozen=True):
             return _integers(_spread(table, self.shown))
         return np.arange(first, first + table.records)
 
+    @property
+    def count_epochs(self) -> bool:
+        """Whether the step is an epoch, or begins anew in each."""
+        return any(tag.lower().endswith("epoch") for tag in self.tags)
+
     def epochs_of(self, table: Table) -> Floats:
         """The epoch of each record of a stretch, NaN where it is unknown."""
         return _spread(table, self.epoch)

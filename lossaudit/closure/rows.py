@@ -1,8 +1,9 @@
 """Log -> rows: the total and the terms of one step side by side, aligned arrays, block by block.
 
-Where a file keeps them in one record, the record is the row. Where each tag has records of its own
+Where a file keeps them in one record, the record is the row. Where tags have records of their own
 (event files), the k-th total of a step meets the k-th value of each term at that step; a step at
-which their counts differ cannot be paired and stays undecided.
+which their counts differ cannot be paired and stays undecided. A log may do both: a record that
+holds the total and a term is always a pair, and what it holds is no other total's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lossaudit.closure.keys import Keys
-from lossaudit.closure.pairing import occurrences, pair, within_files
+from lossaudit.closure.pairing import occurrences, pair, terms_apart, within_files
 from lossaudit.model.log import Log
 from lossaudit.model.table import Bools, Column, Floats, Ints, Table
 
@@ -119,7 +120,7 @@ class Join(Struct, frozen=True):
 
     def _stretches(self) -> Iterator[Rows]:
         wanted = dict.fromkeys((self.total, *self.terms, *self.keys.columns))
-        apart = [t for t in self.terms if not _share_records(self.log, self.total, t)]
+        apart = terms_apart(self.log, self.total, self.terms, self.keys.key)
         keep, repeated = self._policy()
         if apart:
             yield self._by_key(apart, list(wanted), keep, repeated)
@@ -192,17 +193,6 @@ class Join(Struct, frozen=True):
         if self.duplicates == "last":
             return occurrences(key[::-1])[::-1] == 0, repeated
         return None, repeated
-
-
-def _share_records(log: Log, total: str, tag: str) -> bool:
-    """Whether some record holds both."""
-    for _, table in log.stretches((total, tag)):
-        ours, theirs = table.columns.get(total), table.columns.get(tag)
-        if ours is None or theirs is None:
-            continue
-        if ours.records is theirs.records or np.isin(ours.records, theirs.records).any():
-            return True
-    return False
 
 
 def _at(values: np.ndarray, records: Ints) -> np.ndarray:

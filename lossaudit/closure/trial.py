@@ -15,6 +15,10 @@ from lossaudit.model.log import Log
 from lossaudit.spec.schema import Spec
 
 
+STEPS_AN_EPOCH = 10_000
+"""Steps that a row of an epoch may be the mean of, where nobody says."""
+
+
 class Trial(Struct, frozen=True):
     """What the rows of a log are put to.
 
@@ -44,9 +48,11 @@ class Trial(Struct, frozen=True):
     @property
     def gap(self) -> int:
         """Steps between rows, where the total may be their mean for all that is said; else 0."""
-        if self.spacing is None or self.binding.has_aggregate or self.spacing.usual <= 1:
+        if self.spacing is None or self.binding.has_aggregate:
             return 0
-        return self.spacing.usual
+        if self.keys.count_epochs:
+            return STEPS_AN_EPOCH
+        return self.spacing.usual if self.spacing.usual > 1 else 0
 
     def blocks(self) -> Iterator[tuple[Rows, Prepared]]:
         """Every block of rows, with its intervals, in file order."""

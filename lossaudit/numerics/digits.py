@@ -13,6 +13,13 @@ MOST_DIGITS = 15
 _GLANCE = 256
 """Values looked at first: full-precision numbers show there that no number of digits will do."""
 
+_FIRST_BINADE = -1073
+_DECADES = np.floor(np.log10(np.ldexp(1.0, np.arange(_FIRST_BINADE, 1025) - 1)))
+"""floor(log10) of the least number of each binade, by the exponent that `frexp` gives."""
+
+_POWERS = np.array([float(f"1e{k}") for k in range(-323, 310)])
+_NEXT_DECADES = _POWERS[(_DECADES + 324).astype(np.int64)]
+
 
 def fewest_decimals(values: Floats, at_least: int = 0) -> int | None:
     """The least d >= `at_least` such that every value is a decimal of d digits after the point.
@@ -88,11 +95,11 @@ def _has_digits(values: Floats, digits: int) -> Bools:
 def _decade(values: Floats) -> Floats:
     """floor(log10 |v|), exact at powers of ten; 0 for zero."""
     magnitude = np.abs(values)
-    with np.errstate(divide="ignore", over="ignore"):
-        decade = np.floor(np.log10(magnitude))
-        decade = np.where(np.isfinite(decade), decade, 0.0)
-        decade = np.where(magnitude >= 10.0 ** (decade + 1), decade + 1, decade)
-        return np.where((magnitude < 10.0**decade) & (magnitude > 0), decade - 1, decade)
+    place = np.frexp(magnitude)[1] - _FIRST_BINADE
+    decade = _DECADES.take(place)
+    decade += magnitude >= _NEXT_DECADES.take(place)
+    decade[(magnitude == 0) | ~np.isfinite(magnitude)] = 0.0
+    return decade
 
 
 def digit_spacing(values: Floats, digits: int) -> Floats:

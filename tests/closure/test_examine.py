@@ -198,6 +198,19 @@ def test_a_constant_term_that_was_rounded_raises_no_alarm() -> None:
     assert verdict("loss = a + b", log)[0] is not Verdict.FAIL
 
 
+def test_rows_of_epochs_may_be_means_over_any_number_of_steps() -> None:
+    steps = np.random.default_rng(5).random((3, 400, 30)).astype(np.float32)
+    steps[0] = 2 * steps[1] + steps[2]
+    means = np.cumsum(steps, axis=1, dtype=np.float32)[:, -1] / np.float32(400)
+    columns = dict(zip(("loss", "a", "b"), means.astype(float), strict=True))
+    log = table(epoch=np.arange(30.0), **columns)
+    found, reason = verdict("loss = 2*a + b", log)
+    assert found is Verdict.INCONCLUSIVE
+    assert "mean over steps" in reason
+    assert verdict("loss = 2.01*a + b", log)[0] is Verdict.FAIL
+    assert verdict("loss = 2*a + b", log, "*=mean:400")[0] is Verdict.PASS
+
+
 def test_one_column_on_a_coarse_grid_does_not_make_the_sum_coarse() -> None:
     weight = np.minimum((STEP + 1) / 256, 1.0)
     wrong = float32(1.004 * A + weight * B)
@@ -243,3 +256,33 @@ def test_records_that_lack_the_total_count_as_rows() -> None:
     assert found.outcome is not None
     assert found.outcome.rows == ROWS
     assert found.outcome.undecided == {"a record holds every term and no total": ROWS - 80}
+
+
+def split_log(weight: float, *joint: tuple[float, float, float]) -> Log:
+    """Totals a + weight*b and terms in records of their own, then records that hold all three."""
+    size = 2 * ROWS
+    last = np.arange(size, size + len(joint))
+    more = np.array(joint).reshape(-1, 3).T
+    step = np.concatenate([np.repeat(STEP, 2), last])
+    terms_at = np.concatenate([np.arange(1, size, 2), last])
+    columns = {
+        "step": (step, np.arange(len(step))),
+        "loss": (np.append(float32(A + weight * B), more[0]), terms_at - (terms_at < size)),
+        "a": (np.append(A, more[1]), terms_at),
+        "b": (np.append(B, more[2]), terms_at),
+    }
+    found = {t: Column(t, v, r, "float64") for t, (v, r) in columns.items()}
+    return Log.of(Table("log", found, np.arange(len(step))))
+
+
+def test_a_record_that_holds_all_decides_no_less_of_the_others() -> None:
+    summary = (0.75, 0.5, 0.25)
+    wrong = verdict("loss = a + b", split_log(2, summary))
+    assert wrong == (
+        Verdict.FAIL,
+        f"{ROWS} of {ROWS + 1} decided rows refute the formula, from step 0",
+    )
+    right = verdict("loss = a + b", split_log(1, summary))
+    assert right == (Verdict.PASS, f"the formula holds on all {ROWS + 1} decided rows")
+    late = verdict("loss = a + b", split_log(1, summary, (1.0, 0.5, 0.25)))
+    assert late[0] is Verdict.FAIL

@@ -65,21 +65,27 @@ def table_of(records: list[dict[str, float]], steps: list[int] | None = None) ->
 
 def slow_join(records: list[dict[str, float]], keys: list, total: str, tag: str, duplicates: str):
     """(record, total, value or None, ambiguous) of each row, the slow way."""
-    shared = any(total in r and tag in r for r in records)
     totals = [i for i, r in enumerate(records) if total in r]
-    ours, theirs = defaultdict(list), defaultdict(list)
-    for i in totals:
-        ours[keys[i]].append(i)
+    ours, theirs, every = defaultdict(list), defaultdict(list), defaultdict(list)
     for i, r in enumerate(records):
-        if tag in r:
+        if total in r:
+            every[keys[i]].append(i)
+        if total in r and tag not in r:
+            ours[keys[i]].append(i)
+        if tag in r and total not in r:
             theirs[keys[i]].append(i)
+    joint = sum(total in r and tag in r for r in records)
+    pairs = sum(min(len(ours[k]), len(theirs[k])) for k in set(keys))
+    by_key = not joint or pairs >= max(1, 0.1 * joint)
     rows = []
     for i in totals:
-        same, others = ours[keys[i]], theirs[keys[i]]
-        if (duplicates == "first" and same[0] != i) or (duplicates == "last" and same[-1] != i):
+        same, others = ours[keys[i]], theirs[keys[i]] if by_key else []
+        if duplicates == "first" and every[keys[i]][0] != i:
             continue
-        if shared:
-            rows.append((i, records[i][total], records[i].get(tag), False))
+        if duplicates == "last" and every[keys[i]][-1] != i:
+            continue
+        if i not in same:
+            rows.append((i, records[i][total], records[i][tag], False))
             continue
         place = same.index(i)
         value = records[others[place]][tag] if place < len(others) else None
@@ -211,3 +217,36 @@ def test_unequal_counts_at_a_step_are_ambiguous_there_only() -> None:
     log = log_of(records, [0, 0, 1, 1, 1])
     rows = join_rows(log, "loss", ["a"], find_keys(log))
     assert rows.ambiguous.tolist() == [False, True]
+
+
+def apart(step: int, loss: float, a: float) -> list[dict[str, float]]:
+    return [{"step": step, "loss": loss}, {"step": step, "a": a}]
+
+
+def joined(records: list[dict[str, float]]) -> list[tuple[float, float]]:
+    log = log_of(records)
+    rows = join_rows(log, "loss", ["a"], find_keys(log))
+    assert not rows.ambiguous.any()
+    return list(zip(rows.values["loss"].tolist(), rows.values["a"].tolist(), strict=True))
+
+
+def test_a_record_that_holds_all_does_not_undo_the_pairs_of_the_others() -> None:
+    records = [r for k in range(5) for r in apart(k, k, 10 + k)]
+    summary = {"step": 5, "loss": 5, "a": 15}
+    assert joined([*records, summary]) == [(k, 10 + k) for k in range(6)]
+
+
+def test_a_validation_record_pairs_within_itself_at_a_step_of_others() -> None:
+    records = [
+        r for k in range(3) for r in (*apart(k, k, 10 + k), {"step": k, "loss": 90, "a": 91})
+    ]
+    assert joined(records) == [pair for k in range(3) for pair in ((k, 10 + k), (90, 91))]
+
+
+def test_what_damage_left_of_two_records_of_a_step_is_no_pair() -> None:
+    whole = [{"step": k, "loss": k, "a": 10 + k} for k in range(11)]
+    again = [{"step": 3, "a": 99.0}, {"step": 3, "loss": 98.0}]
+    rows = joined([*whole, *again])
+    assert rows[:-1] == [(k, 10 + k) for k in range(11)]
+    assert rows[-1][0] == 98
+    assert np.isnan(rows[-1][1])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import combinations
+from typing import Any
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field
 
 from lossaudit.closure.outcome import Outcome
 from lossaudit.closure.panel import Panel
@@ -22,11 +23,12 @@ MOST_PAIRED = 12
 
 
 class Candidate(Struct, frozen=True):
-    """A formula with the check that speaks of it and what it would mean."""
+    """A formula with the check that speaks of it, what it would mean, and numbers, JSON-ready."""
 
     check: str
     summary: str
     expr: Expr
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def candidates(form: Polynomial) -> list[Candidate]:
@@ -103,7 +105,9 @@ def _nearest_pattern(weight: Fraction, low: float, high: float) -> tuple[Fractio
 def survivors(tried: Sequence[Candidate], trial: Trial, least: int) -> list[Candidate]:
     """The candidates that no row refutes and that at least so many rows decide.
 
-    A candidate is dropped at the first row that refutes it, so that most cost one block.
+    A row that refutes a candidate as it was likely written counts against it, also where another
+    way of writing would excuse it: what is said for certain needs no excuse. A candidate is dropped
+    at the first row that refutes it, so that most cost one block.
     """
     if not tried:
         return []

@@ -9,7 +9,6 @@ are listed beside it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,12 +21,12 @@ from lossaudit.closure.diagnosis.candidates import (
 )
 from lossaudit.closure.diagnosis.changes import explain_changes, find_changes
 from lossaudit.closure.diagnosis.explanation import Explanation
-from lossaudit.closure.diagnosis.factor import Factors, Interval
+from lossaudit.closure.diagnosis.factor import Factors
+from lossaudit.closure.diagnosis.one_number import one_number_candidates
 from lossaudit.closure.diagnosis.residuals import ResidualCourse
 from lossaudit.closure.diagnosis.trailing import find_decay, find_window
 from lossaudit.closure.outcome import Outcome
 from lossaudit.closure.trial import Trial
-from lossaudit.numerics.simplest import simplest_number
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import render
 
@@ -48,7 +47,7 @@ ORDER = (
 )
 
 LEAST_ROWS = 3
-"""Rows that a hypothesis with a free number must explain."""
+"""Rows that refute the formula and that a hypothesis with a free number must explain."""
 
 
 def diagnose(spec: Spec, trial: Trial, outcome: Outcome) -> tuple[Explanation, ...]:
@@ -87,10 +86,14 @@ def _known_formulas(trial: Trial, outcome: Outcome) -> Iterator[Explanation]:
         text = render(candidate.expr)
         if (candidate.check, text) not in seen:
             seen.add((candidate.check, text))
-            yield Explanation(candidate.check, candidate.summary, text)
+            yield _explanation(candidate)
 
 
-def _courses(spec: Spec, trial: Trial, outcome: Outcome) -> Iterator[Explanation]:
+def _explanation(candidate: Candidate) -> Explanation:
+    return Explanation(candidate.check, candidate.summary, render(candidate.expr), candidate.facts)
+
+
+def _courses(spec: Spec, trial: Trial, outcome: Outcome) -> list[Explanation]:
     """What shows in the residuals of all rows: a factor, a constant, a course, a change."""
     factors = Factors.of(trial.binding.declared)
     course = ResidualCourse.of(trial.binding.declared, trial.binding.form)
@@ -98,66 +101,26 @@ def _courses(spec: Spec, trial: Trial, outcome: Outcome) -> Iterator[Explanation
         if len(rows):
             factors.update(prepared)
             course.update(prepared)
-    if factors.constant.is_possible and factors.constant.rows >= LEAST_ROWS:
-        low, high = factors.constant.low, factors.constant.high
-        value = simplest_number(low, high)
-        said = f"a constant {value:+g}{_between(low, high)} is in the total and in no term"
-        formula = f"{render(trial.binding.declared)} {'-' if value < 0 else '+'} {abs(value):g}"
-        yield Explanation("hidden-term", said, formula, {"low": low, "high": high})
-    elif course.is_hidden_term and not _all_rows_agree(outcome):
+    found = list[Explanation]()
+    if outcome.declared.refuted_finite >= LEAST_ROWS:
+        tried = one_number_candidates(spec, factors)
+        found += map(_explanation, survivors(tried, trial, outcome.declared.decided_finite))
+    changes = find_changes(outcome.weights, outcome.stretches, outcome.declared.decided_finite)
+    if changes:
+        end = outcome.steps[1] if outcome.steps else changes[-1].first
+        found.append(explain_changes(changes, trial.binding.declared, end))
+    if not found and course.is_hidden_term and not _all_rows_agree(outcome):
         said = (
             f"something that no term explains is in the total: the residual runs smoothly from "
             f"{course.low:.3g} to {course.high:.3g}"
         )
-        yield Explanation("hidden-term", said, "", {"low": course.low, "high": course.high})
-    if factors.factor.is_possible and factors.factor.rows >= LEAST_ROWS:
-        yield from _factor(spec, trial, factors.factor)
-    changes = find_changes(outcome.weights, outcome.stretches, outcome.declared.decided_finite)
-    if changes:
-        end = outcome.steps[1] if outcome.steps else changes[-1].first
-        yield explain_changes(changes, trial.binding.declared, end)
+        facts = {"low": course.low, "high": course.high}
+        found.append(Explanation("hidden-term", said, "", facts))
+    return found
 
 
 def _all_rows_agree(outcome: Outcome) -> bool:
     return outcome.box is not None and outcome.box.complete
-
-
-def _factor(spec: Spec, trial: Trial, factor: Interval) -> Iterator[Explanation]:
-    """A constant factor, by every name under which a loss is known to be multiplied or divided."""
-    value = simplest_number(factor.low, factor.high)
-    declared = render(trial.binding.declared)
-    facts = {"low": factor.low, "high": factor.high, "factor": value}
-    known = list(_known_factors(spec, factor))
-    for check, number, said in known:
-        yield Explanation(check, said, f"{number:.9g}*({declared})", facts)
-    if not known:
-        said = f"the total is {value:g} x the formula{_between(factor.low, factor.high)}"
-        yield Explanation("scaled-log", said, f"{value:g}*({declared})", facts)
-
-
-def _known_factors(spec: Spec, factor: Interval) -> Iterator[tuple[str, float, str]]:
-    """(check, factor, what it means) of each known factor that the rows allow."""
-    counts = (
-        ("accumulation-scale", spec.accumulation_steps, "accumulation steps"),
-        ("rank-scale", spec.ranks, "ranks"),
-    )
-    for check, count, what in counts:
-        if count is not None and count > 1:
-            for number, verb in ((count, "multiplied"), (1 / count, "divided")):
-                if factor.holds(number):
-                    yield check, number, f"the total is {verb} by {count:g}, the number of {what}"
-    for number, name in ((math.log(2), "ln 2"), (1 / math.log(2), "1 / ln 2")):
-        if factor.holds(number):
-            said = f"the total is {name} x the formula: one of them is in bits, the other in nats"
-            yield "unit-change", number, said
-    if factor.holds(2.0):
-        yield "double-counted-term", 2.0, "the total is twice the formula"
-
-
-def _between(low: float, high: float) -> str:
-    """The ends of an interval, where six digits tell them apart."""
-    ends = f"{low:.6g}", f"{high:.6g}"
-    return "" if ends[0] == ends[1] else f" ({ends[0]} to {ends[1]})"
 
 
 def _smoothed(trial: Trial) -> Iterator[Explanation]:
@@ -186,4 +149,4 @@ def _other_weights(trial: Trial, outcome: Outcome) -> list[Explanation]:
         return []  # some weights fit any few rows
     tried: list[Candidate] = from_certified(trial.binding.form, outcome)
     left = survivors(tried, trial, outcome.declared.decided_finite)
-    return [Explanation(c.check, c.summary, render(c.expr)) for c in left]
+    return [_explanation(c) for c in left]

@@ -60,8 +60,8 @@ class Factors(Struct):
         return cls(declared, Interval(), Interval())
 
     def update(self, prepared: Prepared) -> None:
-        """Narrow by the next rows, in the wider of the two readings."""
-        block = prepared.cautious or prepared.block
+        """Narrow by the next rows, as they were likely written."""
+        block = prepared.block
         decision = decide(self.declared, names(self.declared), block)
         rows = decision.decided & ~decision.nonfinite
         if not rows.any():

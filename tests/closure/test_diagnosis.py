@@ -1,0 +1,115 @@
+"""What is said of a log that refutes its formula holds on every row of it, and few rows prove less.
+
+The logs are written with few digits, where a wrong explanation is easily within rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lossaudit.audit import check_logs
+from lossaudit.model.finding import Finding
+from lossaudit.model.result import Result
+from lossaudit.model.table import Floats
+from lossaudit.spec.load import spec_from_formula
+
+Terms = dict[str, Floats]
+WEIGHTS = {"a": 0.25, "b": 1.0, "c": 0.5}
+FORMULA = "loss = 0.25*a + b + 0.5*c"
+
+
+def drawn(seed: int, rows: int = 60) -> Terms:
+    rng = np.random.default_rng(seed)
+    return {name: rng.lognormal(0, 0.3, rows) * 10 ** rng.uniform(-1, 0.5) for name in WEIGHTS}
+
+
+def weighted(terms: Terms, **weights: Floats | float) -> Floats:
+    return np.asarray(sum(({**WEIGHTS, **weights})[n] * v for n, v in terms.items()))
+
+
+def audit(
+    folder: Path, terms: Terms, total: Floats, written: str, formula: str = FORMULA
+) -> Result:
+    """The log with every number written in a format such as ".3g", put to the formula."""
+    log = folder / "log.jsonl"
+    columns = {"loss": total, **terms}
+    with log.open("w") as lines:
+        for step in range(len(total)):
+            numbers = (f'"{n}": {format(v[step], written)}' for n, v in columns.items())
+            lines.write(f'{{"step": {step}, {", ".join(numbers)}}}\n')
+    return check_logs(spec_from_formula(formula), [str(log)])
+
+
+def error(result: Result) -> Finding:
+    (found,) = (f for f in result.findings if f.severity.value == "error")
+    return found
+
+
+@pytest.mark.parametrize("written", [".3f", ".4f", ".3g", ".4g"])
+@pytest.mark.parametrize("seed", range(12))
+def test_one_edited_row_is_no_more_than_a_mismatch(tmp_path: Path, written: str, seed: int) -> None:
+    terms = drawn(seed)
+    total = weighted(terms)
+    total[10 + 3 * seed] *= 1.05
+    result = audit(tmp_path, terms, total, written)
+    if result.verdict.value == "FAIL":  # three digits may hide it
+        assert error(result).check == "formula-mismatch"
+        assert error(result).evidence["formula"] == ""
+
+
+WRONG: dict[str, Callable[[Terms], Floats]] = {
+    "constant": lambda t: weighted(t) + 0.37,
+    "small constant": lambda t: weighted(t) - 0.05,
+    "factor": lambda t: 3 * weighted(t),
+    "odd factor": lambda t: 1.037 * weighted(t),
+    "one weight 1 % off": lambda t: weighted(t, b=1.01),
+    "one weight 10 % off": lambda t: weighted(t, c=0.55),
+    "changed": lambda t: weighted(t, b=np.where(np.arange(60) < 36, 1, 0.9)),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("written", [".2f", ".3f", ".4f", ".3g", ".4g", ".7g"])
+@pytest.mark.parametrize("seed", range(3))
+def test_formula_that_the_log_is_said_to_follow_is_refuted_by_no_row(
+    tmp_path: Path, wrong: str, written: str, seed: int
+) -> None:
+    terms = drawn(seed)
+    total = WRONG[wrong](terms)
+    result = audit(tmp_path, terms, total, written)
+    if result.verdict.value != "FAIL":
+        return
+    found = error(result)
+    said = [found.evidence["formula"], *(e["formula"] for e in found.evidence.get("also", ()))]
+    for formula in filter(None, said):
+        (witness,) = audit(tmp_path, terms, total, written, f"loss = {formula}").witnesses
+        assert (witness.violations, witness.decided) == (0, len(total)), formula
+
+
+@pytest.mark.parametrize("written", [".3f", ".4f", ".4g", ".7g"])
+@pytest.mark.parametrize(
+    ("wrong", "check"),
+    [("constant", "hidden-term"), ("factor", "scaled-log"), ("odd factor", "scaled-log")],
+)
+def test_constant_and_factor_are_named(
+    tmp_path: Path, wrong: str, check: str, written: str
+) -> None:
+    terms = drawn(3)
+    found = error(audit(tmp_path, terms, WRONG[wrong](terms), written))
+    assert found.check == check
+    assert found.evidence["refuted_rows"] >= 3
+
+
+def test_factor_near_ln_2_is_told_with_its_interval_and_the_plain_factor(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    terms = {"a": rng.uniform(0.5, 3, 30), "b": rng.uniform(0.5, 3, 30)}
+    total = 0.7 * (2 * terms["a"] + terms["b"])
+    found = error(audit(tmp_path, terms, total, ".1f", "loss = 2*a + b"))
+    assert found.check == "unit-change"
+    assert "in nats (0.69" in found.message
+    assert found.evidence["also"] == [{"check": "scaled-log", "formula": "0.7*(2*a + b)"}]
+    assert found.evidence["low"] < np.log(2) < found.evidence["factor"] == 0.7
