@@ -141,6 +141,8 @@ def _searched(
     dtype = coarsest_of(question.dtype, binding.cautious[binding.total].grid)
     while True:
         sample = whole.in_arithmetic(FORMATS[dtype].unit_roundoff)
+        if not len(sample):
+            return sample, sort_out(sample), None
         pool = sort_out(sample)
         terms = _terms(sample, pool, binding.total)
         if terms is None:
