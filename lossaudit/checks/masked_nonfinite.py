@@ -1,7 +1,9 @@
 """A term is NaN or infinite while the total is finite, or the reverse.
 
 **What it checks**
-On each row, whether the total and the formula are both finite or both not.
+On each row, whether the total and the formula with its terms are both finite or both not. A term
+counts even where the formula makes a number of it (`exp` of minus infinity), but not in the branch
+that a `where` leaves out.
 
 **Why it matters**
 A trainer that replaces a NaN step by a running mean in its log hides that the step was lost
@@ -16,10 +18,12 @@ Turn the filter off, and find out which term overflowed.
 **When it cannot decide**
 A row on which both sides are not finite agrees with many formulas and is left undecided; so is one
 whose term is not finite but has a weight of exactly 0, since a guard may have skipped it. An
-infinite total is no contradiction where the formula exceeds what the dtype can hold.
+infinite total is no contradiction where the formula exceeds what the dtype can hold, nor is a
+finite one where a logarithm's or a root's argument may, within its rounding, lie in the domain.
 
 **Numerics**
-None: finite and not finite are compared, no tolerance is involved.
+Finite and not finite are compared. Finite terms have no finite value only where the whole interval
+of an argument lies outside the domain, or a denominator is exactly 0.
 
 **Source**
 huggingface/trl issue 6702, huggingface/transformers issue 13619.
@@ -51,6 +55,8 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
     row = rows[0]
     odd = {n: v for n, v in row.terms.items() if not math.isfinite(v)}
     terms = ", ".join(f"`{n}` is {v}" for n, v in odd.items()) or "all terms are finite"
+    if not odd and not math.isfinite(row.recomputed):
+        terms = f"{terms}, the formula is {row.recomputed}"
     yield Finding(
         CHECK.name,
         CHECK.severity,

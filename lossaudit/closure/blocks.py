@@ -69,7 +69,7 @@ class Preparation(Struct):
 
     def __post_init__(self) -> None:
         self._before = Trail(_trailing(self.binding))
-        window = "W" if self.keys.count_epochs else str(self.gap)
+        window = "W" if self.keys.are_epochs else str(self.gap)
         self._assumptions = _assume(self.binding, window if self.gap else "")
 
     def prepare(self, rows: Rows) -> Prepared:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from lossaudit.model.table import Bools, Floats
 from lossaudit.numerics.bounded import Arithmetic, Bounded
 from lossaudit.spec.evaluate import evaluate
+from lossaudit.spec.finiteness import Finiteness
 from lossaudit.spec.tree import Expr
 
 
@@ -38,10 +39,11 @@ class Decision(Struct, frozen=True):
 
     Attributes:
         recomputed, residual, tolerance: the formula's value, total - recomputed, and the largest
-            |residual| that rounding explains.
+            |residual| that rounding explains; no finite residual where `nonfinite`.
         decided: rows on which the formula was put to the test.
         refuted: rows on which it failed; a subset of `decided`.
-        nonfinite: refuted rows on which exactly one side is not finite.
+        nonfinite: refuted rows on which exactly one side is not finite: the total, or the formula
+            or a term that has a part in it.
         missing: rows that lack a term.
         vague: rows with all terms that still could not be decided (both sides not finite, a
             denominator around 0, a sum too long for its dtype).
@@ -77,17 +79,20 @@ def decide(expr: Expr, needed: frozenset[str], block: Block) -> Decision:
         residual = block.total - value
         beyond = np.abs(residual) > tolerance
     finite_total, finite_value = np.isfinite(block.total), np.isfinite(value)
-    finite_terms = _finite_terms(needed, block, shape)
-    one_sided = np.where(finite_total, ~finite_value & ~finite_terms, finite_value)
+    one_sided = ~finite_total & finite_value
     one_sided |= np.isinf(block.total) & np.isinf(value) & (np.sign(block.total) != np.sign(value))
     one_sided &= ~_overflowed(block, value, tolerance) & ~np.isposinf(outcome.radius)
-    both_finite = finite_total & finite_value & np.isfinite(tolerance)
     testable = ~missing & block.decidable
+    suspect = testable & finite_total & ~(finite_value & _finite_terms(needed, block, shape))
+    if suspect.any():
+        finiteness = Finiteness(block.columns, block.arithmetic)
+        one_sided |= suspect & (finiteness.takes_part(expr) | finiteness.has_no_value(expr))
+    both_finite = finite_total & finite_value & np.isfinite(tolerance)
     decided = testable & (both_finite | one_sided)
     refuted = decided & ((both_finite & beyond) | one_sided)
     return Decision(
         value,
-        residual,
+        np.where(one_sided & np.isfinite(residual), np.nan, residual),
         tolerance,
         decided,
         refuted,

@@ -67,6 +67,11 @@ class Keys(Struct, frozen=True):
         """Whether the step is an epoch, or begins anew in each."""
         return any(tag.lower().endswith("epoch") for tag in self.tags)
 
+    @property
+    def are_epochs(self) -> bool:
+        """Whether a step is an epoch and nothing finer: mmcv's `iter` within `epoch` is finer."""
+        return bool(self.tags) and all(tag.lower().endswith("epoch") for tag in self.tags)
+
     def epochs_of(self, table: Table) -> Floats:
         """The epoch of each record of a stretch, NaN where it is unknown."""
         return _spread(table, self.epoch)

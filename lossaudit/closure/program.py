@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
+from lossaudit.closure.solver import Effort, Solver
 from lossaudit.model.table import Bools, Floats, Ints
 from lossaudit.numerics.distinct import distinct
 
@@ -30,6 +31,8 @@ class WeightRows(Struct, frozen=True):
     """Rows as inequalities in the weights, all of shape (N, n) or (N,).
 
     |total - sum_i w_i terms_i| <= slack + sum_i |w_i| spread_i
+
+    Programs over them raise OutOfEffortError beyond `effort`, where there is one.
     """
 
     total: Floats
@@ -37,6 +40,7 @@ class WeightRows(Struct, frozen=True):
     slack: Floats
     spread: Floats
     signs: Floats
+    effort: Effort | None = None
 
     def __len__(self) -> int:
         return len(self.total)
@@ -55,6 +59,7 @@ class WeightRows(Struct, frozen=True):
             self.slack[chosen],
             self.spread[chosen],
             self.signs,
+            self.effort,
         )
 
 
@@ -68,6 +73,7 @@ def joined(parts: Sequence[WeightRows]) -> WeightRows:
         np.concatenate([p.slack for p in parts]),
         np.concatenate([p.spread for p in parts]),
         parts[0].signs,
+        parts[0].effort,
     )
 
 
@@ -143,7 +149,7 @@ class Program:
             self.floor = np.where(self.signs > 0, -self.guess / self.unit, -REACH)
             self.ceiling = np.where(self.signs > 0, REACH, -self.guess / self.unit)
         bounds = np.minimum(self.floor, self.ceiling), np.maximum(self.floor, self.ceiling)
-        self._solver = Solver(*bounds)
+        self._solver = Solver(*bounds, rows.effort)
         self.chosen: set[int] = set()
         self._choose(self._first_rows())
 
@@ -203,49 +209,3 @@ def _unit(sizes: Floats, reach: Floats) -> Floats:
     """For each weight, the change that moves the most sensitive row by one tolerance."""
     sensitivity = (sizes / reach[:, None]).max(axis=0)
     return np.asarray(1 / np.maximum(sensitivity, 1e-300))
-
-
-class Solver:
-    """A linear program that grows: each optimum starts from where the one before was found.
-
-    There are few weights and many rows, so HiGHS is given the dual: a variable for each inequality,
-    an equation for each weight, and bases as small as the number of weights. The weights are the
-    duals of its equations; a dual that is unbounded says that no weights satisfy the rows.
-
-    Args:
-        low, high: bounds of the variables, shape (n,).
-    """
-
-    def __init__(self, low: Floats, high: Floats) -> None:
-        import highspy
-
-        # `Highs` prints a banner to standard output when it is made; the class below it does not
-        self._solver = highspy._Highs()  # type: ignore[attr-defined]
-        self._solver.setOptionValue("output_flag", False)
-        self._solver.setOptionValue("presolve", "off")  # it would forget the last optimum
-        self._solver.setOptionValue("solver", "simplex")
-        self._optimal = highspy.HighsModelStatus.kOptimal
-        size, none = len(low), np.zeros(0)
-        self._weights = np.arange(size, dtype=np.int32)
-        zeros = np.zeros(size)
-        self._solver.addRows(size, zeros, zeros, 0, self._weights * 0, none.astype(np.int32), none)
-        self.demand(np.eye(size), low)
-        self.demand(-np.eye(size), -high)
-
-    def demand(self, matrix: Floats, low: Floats) -> None:
-        """Demand matrix @ x >= low, wherever `low` is finite."""
-        matrix, low = matrix[np.isfinite(low)], low[np.isfinite(low)]
-        count, size = matrix.shape
-        starts = np.arange(0, count * size, size, dtype=np.int32)
-        index, zeros = np.tile(self._weights, count), np.zeros(count)
-        above = np.full(count, np.inf)
-        self._solver.addCols(count, -low, zeros, above, count * size, starts, index, matrix.ravel())
-
-    def optimum(self, objective: Floats) -> Floats | None:
-        """The x that minimises objective @ x, or None if there is none."""
-        for weight, value in enumerate(objective.tolist()):
-            self._solver.changeRowBounds(weight, value, value)
-        self._solver.run()
-        if self._solver.getModelStatus() != self._optimal:
-            return None
-        return -np.array(self._solver.getSolution().row_dual)

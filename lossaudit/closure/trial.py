@@ -14,7 +14,6 @@ from lossaudit.closure.spacing import Spacing, survey
 from lossaudit.model.log import Log
 from lossaudit.spec.schema import Spec
 
-
 STEPS_AN_EPOCH = 10_000
 """Steps that a row of an epoch may be the mean of, where nobody says."""
 
@@ -50,7 +49,7 @@ class Trial(Struct, frozen=True):
         """Steps between rows, where the total may be their mean for all that is said; else 0."""
         if self.spacing is None or self.binding.has_aggregate:
             return 0
-        if self.keys.count_epochs:
+        if self.keys.are_epochs and self.spacing.usual:  # 0: an epoch has many rows
             return STEPS_AN_EPOCH
         return self.spacing.usual if self.spacing.usual > 1 else 0
 

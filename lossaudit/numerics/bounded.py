@@ -205,7 +205,9 @@ class Arithmetic(Struct, frozen=True):
         }[operator]
         condition = compare(left.value, right.value)
         error = sum(0.0 if x.exact else self.tolerance(x) for x in (left, right))
-        near = np.abs(left.value - right.value) <= error
+        with np.errstate(invalid="ignore"):
+            gap = np.abs(left.value - right.value)
+        near = np.isfinite(gap) & (gap <= error)  # an infinity is beyond any number
         return condition, near & (error > 0)
 
     def where(self, condition: Bools, ambiguous: Bools, x: Bounded, y: Bounded) -> Bounded:

@@ -286,3 +286,42 @@ def test_a_record_that_holds_all_decides_no_less_of_the_others() -> None:
     assert right == (Verdict.PASS, f"the formula holds on all {ROWS + 1} decided rows")
     late = verdict("loss = a + b", split_log(1, summary, (1.0, 0.5, 0.25)))
     assert late[0] is Verdict.FAIL
+
+
+@pytest.mark.parametrize("rows_an_epoch", [1, 40])
+def test_rows_within_an_epoch_are_no_means_over_it(rows_an_epoch: int) -> None:
+    a, b = np.random.default_rng(5).random((2, 200))
+    epoch = np.floor(np.arange(200.0) / rows_an_epoch)
+    iteration = np.arange(200.0) % 40
+    total = (2 * a + b) * (1 + 2e-6)
+    log = table(epoch=epoch, loss=total, a=a, b=b)
+    assert (verdict("loss = 2*a + b", log)[0] is Verdict.FAIL) is (rows_an_epoch > 1)
+    log = table(epoch=np.floor(np.arange(200.0) / 40), iter=iteration, loss=total, a=a, b=b)
+    assert verdict("loss = 2*a + b", log)[0] is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("formula", "term"),
+    [
+        ("exp(a) + b", -np.inf),
+        ("b/a + b", np.inf),
+        ("log(a) + b", 0.0),
+        ("log(a) + b", -1.0),
+        ("sqrt(a) + b", -0.5),
+        ("b/(a - 0.125)", 0.125),
+    ],
+)
+def test_a_finite_total_of_what_is_not_finite_fails(formula: str, term: float) -> None:
+    scope = {"a": A, "b": B, "exp": np.exp, "log": np.log, "sqrt": np.sqrt}
+    total = float32(eval(formula, {"__builtins__": {}}, scope))
+    right = verdict(f"loss = {formula}", table(step=STEP, loss=total, a=A, b=B))
+    assert right[0] is Verdict.PASS
+    masked = np.where(STEP == 120, term, A)
+    found = verdict(f"loss = {formula}", table(step=STEP, loss=total, a=masked, b=B))
+    assert found == (Verdict.FAIL, "1 of 200 decided rows refute the formula, from step 120")
+
+
+def test_a_term_that_a_branch_leaves_out_may_be_anything() -> None:
+    odd = np.where(STEP < 100, np.nan, B)
+    log = table(step=STEP, loss=GATED, a=A, b=odd)
+    assert verdict("loss = where(step < 100, a, a + b)", log)[0] is Verdict.PASS

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lossaudit.closure.identify import one_total
+from lossaudit.closure.identify.candidate import GIVEN_UP, Candidate
 from lossaudit.closure.identify.columns import Question
 from lossaudit.identifying import identify_logs
 from lossaudit.model.finding import Verdict
@@ -268,3 +271,63 @@ def test_exponential_mean_is_told_with_its_decay(tmp_path: Path) -> None:
     result = ask(tmp_path, {"loss": total, "a": a, "b": b})
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "an exponential mean, with decay 0.9, of a + 2*b" in result.reason
+
+
+def rounded_columns(count: int, rows: int) -> Columns:
+    """A total of a dozen columns, all in four decimals."""
+    rng = np.random.default_rng(3)
+    terms = {f"m{i}": np.exp(rng.normal(-1, 0.5, rows)) for i in range(count)}
+    columns = {"loss": sum(list(terms.values())[:12], np.zeros(rows)), **terms}
+    return {name: np.round(values, 4) for name, values in columns.items()}
+
+
+def test_search_that_costs_too_much_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    columns = {f"m{i}": np.exp(rng.normal(-1, 0.5, 300)) for i in range(30)}
+    columns["loss"] = columns["m7"] + 0.5 * columns["m20"]
+    found = []
+    for most in 10.0 ** np.arange(5.8, 6.8, 0.1):
+        monkeypatch.setattr(one_total, "MOST_EFFORT", most)
+        result = ask(tmp_path, columns)
+        found.append((result.verdict, result.reason == f"loss: {GIVEN_UP}", answer(result).formula))
+    formula = "loss = m7 + 0.5*m20"
+    assert found[0] == (Verdict.INCONCLUSIVE, True, "")
+    assert (Verdict.INCONCLUSIVE, True, formula) in found
+    assert found[-1] == (Verdict.PASS, False, formula)
+    assert {f for f in found if f[0] is Verdict.PASS} == {found[-1]}
+
+
+def test_rest_is_said_of_a_search_that_is_given_up(
+    tmp_path: Path, noise: Columns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {"loss": noise["a"] + noise["b"], "total_loss": noise["c"] * noise["d"], **noise}
+    assert ask(tmp_path, columns).verdict is Verdict.PASS
+
+    def given_up(search: one_total.Search, total: str) -> Candidate:
+        return Candidate(total, GIVEN_UP, given_up=True) if total != "loss" else look(search, total)
+
+    look = one_total.look_at
+    monkeypatch.setattr("lossaudit.closure.identify.identify.look_at", given_up)
+    result = ask(tmp_path, columns)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.reason == f"loss = a + b holds, but of total_loss: {GIVEN_UP}"
+
+
+@pytest.mark.parametrize(("count", "rows"), [(60, 2000), (150, 2000), (190, 1500)])
+def test_many_rounded_columns_are_answered_in_seconds(
+    tmp_path: Path, count: int, rows: int
+) -> None:
+    columns = rounded_columns(count, rows)
+    start = time.process_time()
+    assert ask(tmp_path, columns).verdict is Verdict.INCONCLUSIVE
+    assert time.process_time() - start < 10
+
+
+def test_columns_that_nobody_looked_at_leave_it_open(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    columns = {f"m{i}": np.exp(rng.normal(-1, 0.5, 400)) for i in range(203)}
+    result = ask(tmp_path, {"loss": columns["m7"] + 0.5 * columns["m70"], **columns})
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.reason.startswith("loss: 3 more columns were not looked at")

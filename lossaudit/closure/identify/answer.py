@@ -108,6 +108,7 @@ def _remaining(rows: WeightRows, fixed: dict[int, Fraction], free: Sequence[int]
         rows.slack + rows.spread[:, places] @ np.abs(weights),
         rows.spread[:, free],
         rows.signs[free],
+        rows.effort,
     )
 
 

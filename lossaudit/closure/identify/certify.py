@@ -113,6 +113,7 @@ def _limits(rows: WeightRows) -> WeightRows:
 
 def least_squares(rows: WeightRows) -> Floats:
     """Weights where a search may start, each row weighted by its precision."""
+    _spend(rows)
     precision = _precision(rows)
     scale = _scale(rows)
     system = rows.terms / scale * precision[:, None]
@@ -125,6 +126,7 @@ def _left_inverse(rows: WeightRows) -> Floats | None:
     count, size = rows.terms.shape
     if count < size:
         return None
+    _spend(rows)
     precision, scale = _precision(rows), _scale(rows)
     q, r = np.linalg.qr(rows.terms / scale * precision[:, None])
     diagonal = np.abs(np.diag(r))
@@ -132,6 +134,12 @@ def _left_inverse(rows: WeightRows) -> Floats | None:
         return None
     inverse = np.linalg.solve(r, q.T * precision) / scale[:, None]
     return inverse if np.isfinite(inverse).all() else None
+
+
+def _spend(rows: WeightRows) -> None:
+    """Account for a decomposition of the rows."""
+    if rows.effort is not None:
+        rows.effort.spend(rows.terms.size * rows.terms.shape[1])
 
 
 def _precision(rows: WeightRows) -> Floats:

@@ -17,6 +17,8 @@ from lossaudit.spec.tree import RESERVED
 MOST_TERMS = 200
 """Columns that are looked at as terms of one total; those with `loss` in their names go first."""
 
+TOO_MANY = f"more than {MOST_TERMS} columns"
+
 MOST_TOTALS = 8
 
 NEAR = 0.45
@@ -84,7 +86,7 @@ def columns_beside(log: Log, total: str, keys: Keys, question: Question) -> Colu
         else:
             terms.append(tag)
     terms.sort(key=lambda t: not {"loss", "losses"} & set(words(t)))
-    left_out |= dict.fromkeys(terms[MOST_TERMS:], f"more than {MOST_TERMS} columns")
+    left_out |= dict.fromkeys(terms[MOST_TERMS:], TOO_MANY)
     kept = set(terms[:MOST_TERMS])
     ordered = tuple(t for t in log.columns if t in kept)
     return Columns(ordered, tuple(no_terms[: MOST_TERMS - len(ordered)]), left_out)

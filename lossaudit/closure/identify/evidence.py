@@ -21,31 +21,15 @@ import numpy as np
 from msgspec import Struct
 
 from lossaudit.closure.identify.certify import Bounds, least_squares, narrowed, outer_bounds
+from lossaudit.closure.identify.joint import Hidden, hidden_column, joint_bounds, told_apart
 from lossaudit.closure.identify.sample import TRENDS, Sample
 from lossaudit.numerics.plain_numbers import Reading, read_interval
 
 ENOUGH_BITS = 40.0
 
-LEAST_WEIGHT = 1e-3
-"""A column that may have a weight from here on may be a term."""
-
-LEAST_SHARE, TINY_WEIGHT = 1e-5, 1e-6
-"""So may one of a smaller weight that would make up more than this share of the total."""
-
-MOST_DOUBTFUL = 64
-"""Columns whose bounds are narrowed by a linear program each."""
-
 MOST_BITS_A_ROW = 50.0
 SMOOTHEST = 8
 """Degree of a polynomial that would make the total no more than so many numbers and one."""
-
-
-class Hidden(Struct, frozen=True):
-    """A column that may be in the total for all that the rows say; its weight's bounds."""
-
-    place: int
-    low: float
-    high: float
 
 
 class Standing(Struct, frozen=True):
@@ -98,13 +82,13 @@ def weigh_evidence(
     if crowded:
         return Standing(bounds, readings, crowded=True)
     others = [p for p in pool if p not in terms]
-    apart, outer = _told_apart(sample, terms, others)
+    apart, outer = told_apart(sample, terms, others)
     settled = all(r.settled for r in readings)
-    needed, joint = _joint(sample, terms, apart, outer, settled)
+    needed, joint = joint_bounds(sample, terms, apart, outer, settled)
     replaceable = [t for t, is_needed in zip(terms, needed, strict=True) if not is_needed]
     if len(apart) < len(others):
         replaceable = list(terms)  # nobody knows: the caller looks for other sets
-    hidden = (_hidden(sample, terms, o, joint.get(o), settled) for o in others)
+    hidden = (hidden_column(sample, terms, o, joint.get(o), settled) for o in others)
     return Standing(
         bounds,
         readings,
@@ -145,76 +129,6 @@ def _like_a_trend(sample: Sample, terms: Sequence[int]) -> tuple[int, ...]:
         bounds = narrowed(rows, bounds)
     there = [False] * len(terms) if bounds is None else bounds.excludes_zero().tolist()
     return tuple(t for t, stands in zip(terms, there[: len(terms)], strict=True) if not stands)
-
-
-def _told_apart(
-    sample: Sample, terms: Sequence[int], others: Sequence[int]
-) -> tuple[list[int], Bounds | None]:
-    """The other columns, or most of them, that rounding lets us tell from all the rest.
-
-    Returns:
-        Them, and bounds on the weights of the terms and of them.
-    """
-    bounds = outer_bounds(sample.inequalities([*terms, *others]))
-    if bounds is not None:
-        return list(others), bounds
-    kept = list[int]()
-    for place in others:
-        found = outer_bounds(sample.inequalities([*terms, *kept, place]))
-        if found is not None:
-            bounds = found
-            kept.append(place)
-    return kept, bounds or outer_bounds(sample.inequalities(terms))
-
-
-def _joint(
-    sample: Sample,
-    terms: Sequence[int],
-    apart: Sequence[int],
-    bounds: Bounds | None,
-    narrow: bool,
-) -> tuple[list[bool], dict[int, tuple[float, float]]]:
-    """With all columns at once: which terms are needed, and the other columns' bounds."""
-    rows = sample.inequalities([*terms, *apart])
-    if bounds is None:
-        return [False] * len(terms), {}
-    doubtful = ~bounds.excludes_zero()
-    for i, place in enumerate(apart, len(terms)):
-        doubtful[i] = _matters(sample, place, bounds.low[i], bounds.high[i])
-    if narrow and 0 < np.count_nonzero(doubtful) <= MOST_DOUBTFUL:
-        bounds = narrowed(rows, bounds, doubtful) or bounds
-    ends = list(zip(bounds.low.tolist(), bounds.high.tolist(), strict=True))
-    needed = [low > 0 or high < 0 for low, high in ends[: len(terms)]]
-    return needed, dict(zip(apart, ends[len(terms) :], strict=True))
-
-
-def _hidden(
-    sample: Sample,
-    terms: Sequence[int],
-    place: int,
-    known: tuple[float, float] | None,
-    narrow: bool,
-) -> Hidden | None:
-    """A column that may be a term beside the others, if it may."""
-    if known is not None:
-        return Hidden(place, *known) if _matters(sample, place, *known) else None
-    rows = sample.inequalities([*terms, place])
-    bounds = outer_bounds(rows)
-    if bounds is not None and narrow:
-        bounds = narrowed(rows, bounds)
-    if bounds is None:
-        return Hidden(place, -math.inf, math.inf)
-    low, high = float(bounds.low[-1]), float(bounds.high[-1])
-    return Hidden(place, low, high) if _matters(sample, place, low, high) else None
-
-
-def _matters(sample: Sample, place: int, low: float, high: float) -> bool:
-    """Whether a weight in these bounds may be a term's."""
-    size = max(abs(low), abs(high))
-    if size >= LEAST_WEIGHT or size < TINY_WEIGHT:
-        return size >= LEAST_WEIGHT
-    total = float(np.median(np.abs(sample.total)))
-    return size * float(np.median(np.abs(sample.values[:, place]))) >= LEAST_SHARE * total
 
 
 def _bits(sample: Sample, terms: Sequence[int], readings: Sequence[Reading]) -> float:

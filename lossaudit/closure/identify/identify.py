@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from lossaudit.closure.identify.candidate import Candidate, look_at
+from lossaudit.closure.identify.candidate import GIVEN_UP, Candidate
 from lossaudit.closure.identify.columns import Question, is_near, totals_of
+from lossaudit.closure.identify.one_total import Search, look_at
 from lossaudit.closure.keys import find_keys
 from lossaudit.model.log import Log
 from lossaudit.spec.tree import render_name
@@ -38,7 +39,7 @@ def identify(log: Log, question: Question) -> Identified:
         found_any = any(c.formula is not None for c in looked)
         if any(tag in c.copies for c in looked) or (found_any and not is_near(rank, best_rank)):
             continue
-        looked.append(look_at(log, keys, tag, question, len(totals)))
+        looked.append(look_at(Search.of(log, keys, question, len(totals)), tag))
     near = {tag for tag, rank in totals if is_near(rank, best_rank)}
     return _chosen(
         [c for c in looked if c.total in near], [c for c in looked if c.total not in near]
@@ -58,7 +59,11 @@ def _chosen(near: list[Candidate], others: list[Candidate]) -> Identified:
         established = _one_relation(established)
     if len(established) == 1:
         best = established[0]
-        return Identified(best, tuple(c for c in (*near, *others) if c is not best), "")
+        unknown = next((c for c in near if c.given_up), None)
+        reason = (
+            f"{best.text} holds, but of {render_name(unknown.total)}: {GIVEN_UP}" if unknown else ""
+        )
+        return Identified(best, tuple(c for c in (*near, *others) if c is not best), reason)
     if len(established) > 1:
         best, other = established[:2]
         both = f"{best.text} and {other.text} both hold"

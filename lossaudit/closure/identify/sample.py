@@ -17,6 +17,7 @@ from lossaudit.closure.blocks import Prepared
 from lossaudit.closure.decide import Block
 from lossaudit.closure.program import WeightRows
 from lossaudit.closure.rows import Rows
+from lossaudit.closure.solver import Effort
 from lossaudit.closure.trial import Trial
 from lossaudit.model.table import Bools, Floats, Ints
 from lossaudit.numerics.formats import FORMATS, gamma
@@ -53,6 +54,7 @@ class Sample(Struct, frozen=True):
         unit_roundoff: of the sum's dtype, in the widest reading.
         at: shape (N,), each row's number among the rows with a total.
         rows: how many rows of the log hold the total.
+        effort: what a search on these rows may still cost; None: anything.
     """
 
     tags: tuple[str, ...]
@@ -64,6 +66,7 @@ class Sample(Struct, frozen=True):
     unit_roundoff: float
     at: Floats
     rows: int
+    effort: Effort | None = None
 
     def __len__(self) -> int:
         return len(self.total)
@@ -82,6 +85,7 @@ class Sample(Struct, frozen=True):
             self.slack,
             np.hstack([spread, np.zeros_like(courses)]),
             np.ones(len(index) + trends),
+            self.effort,
         )
 
     def part(self, chosen: slice | Ints) -> Sample:
