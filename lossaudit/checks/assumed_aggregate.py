@@ -31,13 +31,13 @@ from collections.abc import Iterator
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.model.finding import Finding, Severity
+from lossaudit.spec.aggregate import aggregate_option
 
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
     for tag, kind in evidence.binding.assumed.items():
-        message = (
-            f"`{tag}` is taken for a {kind}, by its name; --aggregate `{tag}`=KIND says otherwise"
-        )
+        option = aggregate_option(tag, "KIND")
+        message = f"`{tag}` is taken for a {kind}, by its name; {option} says otherwise"
         yield Finding(CHECK.name, CHECK.severity, message, evidence={"tag": tag, "aggregate": kind})
 
 

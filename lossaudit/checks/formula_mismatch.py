@@ -40,6 +40,7 @@ from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome, ViolatingRow
 from lossaudit.model.finding import Finding, Severity
 from lossaudit.numerics.formats import FORMATS, gamma
+from lossaudit.spec.aggregate import aggregate_option
 
 MEANS_DRIFT = 10.0
 """Excess that undeclared means may reach; more is no rounding."""
@@ -82,7 +83,7 @@ def _hint(outcome: Outcome, evidence: LogEvidence) -> str:
         abs(v.residual) / v.tolerance if v.tolerance else math.inf for v in outcome.violations
     )
     if worst <= MEANS_DRIFT and not binding.has_aggregate:
-        means = f"--aggregate `{binding.total}`=mean:K says so"
+        means = f"{aggregate_option(binding.total or '', 'mean:K')} says so, with K as a number"
         return f"; means over K micro-batches may drift so far: {means}"
     common = 2 * outcome.declared.refuted >= outcome.declared.decided
     if common and evidence.spec.dtype == "float32" and _explained_by_bfloat16(outcome, binding):

@@ -22,7 +22,7 @@ from lossaudit.model.table import Bools, Floats
 from lossaudit.numerics.bounded import Arithmetic, Bounded
 from lossaudit.numerics.formats import FORMATS, gamma
 from lossaudit.numerics.resolution import Resolution
-from lossaudit.spec.aggregate import Aggregate
+from lossaudit.spec.aggregate import Aggregate, aggregate_option
 from lossaudit.spec.evaluate import evaluate
 from lossaudit.spec.tree import RESERVED, Expr, Name, names
 
@@ -157,7 +157,7 @@ def _assume(binding: Binding, window: str) -> list[str]:
         if _digits(wider) != _digits(resolution):
             found.append(f"`{tag}` was rounded to {wider.in_words()} when it was written")
     if window:
-        option = f"--aggregate `{binding.total}`=mean:{window}"
+        option = aggregate_option(binding.total or "", f"mean:{window}")
         found.append(f"`{binding.total}` is a mean over steps, added up in float32 ({option})")
     if _trailing(binding):
         found.append("its running mean was updated from step to step, which gathers roundings")

@@ -6,6 +6,7 @@ from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome
 from lossaudit.model.finding import Verdict
+from lossaudit.spec.aggregate import aggregate_option
 
 
 def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
@@ -42,7 +43,8 @@ def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
 def _settle(excuse: Explanation) -> str:
     """The option under which the rows could be decided, where there is one."""
     option = excuse.facts.get("aggregate")
-    return f"; --aggregate `{option}` would decide" if option else ""
+    tag, _, kind = str(option).rpartition("=")
+    return f"; {aggregate_option(tag, kind)} would decide" if option else ""
 
 
 def _against_rivals(outcome: Outcome, agreed: str) -> tuple[Verdict, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from msgspec import Struct
 
 from lossaudit.closure.program import WeightRows, box_of, is_feasible, joined
@@ -52,7 +53,9 @@ def longest(found: Sequence[WeightBox], weights: int) -> WeightBox | None:
 def stretches(rows: WeightRows) -> list[WeightBox]:
     """Stretches of rows that some weights satisfy, one after the other: one where all rows agree.
 
-    Each begins where the one before ends and is as long as it can be; at most twelve are sought.
+    Each begins where the one before ends and is as long as it can be. At most twelve are sought so;
+    what follows them (weights that rose at first, say, and then stayed) gives one more, which
+    reaches back from the last row as far as it can.
     """
     if not len(rows):
         return []
@@ -62,11 +65,17 @@ def stretches(rows: WeightRows) -> list[WeightBox]:
     found, start = list[WeightBox](), 0
     while len(found) < MOST_STRETCHES and start < len(rows):
         stop = start + longest_prefix(rows.part(slice(start, len(rows))))
-        box = box_of(rows.part(slice(start, stop))) if stop > start else None
-        if box is not None:
-            found.append(WeightBox(box.low, box.high, start, stop, False))
+        found += _boxed(rows, start, stop)
         start = max(stop, start + 1)
+    if start < len(rows):
+        back = longest_prefix(rows.part(np.arange(len(rows) - 1, start - 1, -1)))
+        found += _boxed(rows, len(rows) - back, len(rows))
     return found
+
+
+def _boxed(rows: WeightRows, start: int, stop: int) -> list[WeightBox]:
+    box = box_of(rows.part(slice(start, stop))) if stop > start else None
+    return [] if box is None else [WeightBox(box.low, box.high, start, stop, False)]
 
 
 def longest_prefix(rows: WeightRows, before: WeightRows | None = None) -> int:

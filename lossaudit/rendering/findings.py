@@ -18,9 +18,13 @@ def by_severity(findings: tuple[Finding, ...]) -> list[Finding]:
 def also_fits(finding: Finding) -> str:
     """What fits as well as the diagnosis, as a sentence; empty where nothing does."""
     also = finding.evidence.get("also")
-    if not isinstance(also, list | tuple) or not also:
+    if not isinstance(also, list | tuple):
         return ""
-    return f"Fits as well: {', '.join(map(str, also))}."
+    also = [a for a in also if isinstance(a, dict)]
+    if not also:
+        return ""
+    named = (f"{a.get('check')}, {a.get('formula') or 'no one formula'}" for a in also)
+    return f"Fits as well: {'; '.join(named)}."
 
 
 def _key(finding: Finding) -> tuple[str, bool, tuple[int, int], str, str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 from msgspec import Struct
 
@@ -58,3 +59,8 @@ def parse_aggregate(text: str) -> Aggregate:
     wide = match["count"] == "float64"
     count = int(match["count"]) if match["count"] and not wide else None
     return Aggregate(match["kind"] or match["window"] or match["median"], count, wide=wide)
+
+
+def aggregate_option(tag: str, kind: str) -> str:
+    """What a user types to say that a column is of a kind, quoted for a shell."""
+    return f"--aggregate {shlex.quote(f'{tag}={kind}')}"

@@ -157,6 +157,23 @@ def test_a_weight_that_changes_midway_leaves_the_longest_stretch(
     assert np.all(box.high - box.low < 0.01)
 
 
+def test_weights_that_rise_and_then_stay_are_certified_where_they_stay() -> None:
+    rows, true = problem(11, 300, 2)
+    ramp = np.minimum(np.arange(300) / 60, 1.0)
+    moved = WeightRows(
+        rows.total - (1 - ramp) * true[0] * rows.terms[:, 0],
+        rows.terms,
+        rows.slack,
+        rows.spread,
+        rows.signs,
+    )
+    found = certify(moved)
+    assert found is not None
+    assert (found.stop, found.complete) == (300, False)
+    assert found.start <= 60
+    assert np.all((found.low <= true) & (true <= found.high))
+
+
 def test_noise_that_no_weights_explain_gives_no_box() -> None:
     generator = np.random.default_rng(7)
     terms, total = generator.uniform(0.1, 1, (300, 3)), generator.uniform(0.1, 5, 300)

@@ -163,7 +163,11 @@ FAIL = replace(
             "residual +4.9e-01 is 2451 x the 2.0e-04 that rounding explains (float32, 4 digits).",
             (0, 399),
             Location(LOG, line=2),
-            {"rival": "diagram", "also": ["swapped-weights"], "excess": math.inf},
+            {
+                "rival": "diagram",
+                "also": [{"check": "swapped-weights", "formula": "loss_lip + 2*loss_latents"}],
+                "excess": math.inf,
+            },
             LOG,
         ),
         Finding(
@@ -276,7 +280,15 @@ HOSTILE_RESULT = Result(
         Finding(
             HOSTILE, Severity.ERROR, HOSTILE, (-1, 2**63 - 1), Location(HOSTILE, row=1), {}, HOSTILE
         ),
-        Finding("z", Severity.NOTE, "b" * 10_000, None, None, {"also": [HOSTILE]}, "::error::x"),
+        Finding(
+            "z",
+            Severity.NOTE,
+            "b" * 10_000,
+            None,
+            None,
+            {"also": [{"check": HOSTILE, "formula": HOSTILE}]},
+            "::error::x",
+        ),
     ),
     skipped=((HOSTILE, HOSTILE),),
     version=HOSTILE,

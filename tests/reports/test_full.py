@@ -105,7 +105,7 @@ def test_two_witnesses_fit_side_by_side_at_80() -> None:
 def test_finding_names_its_place_and_what_else_fits() -> None:
     text = REPORT.render(FAIL, Page(120))
     assert "error    rival-formula  steps 0 to 399  runs/stage1/log.jsonl:2" in text
-    assert "Fits as well: swapped-weights." in text
+    assert "Fits as well: swapped-weights, loss_lip + 2*loss_latents." in text
 
 
 def test_errors_come_before_notes() -> None:

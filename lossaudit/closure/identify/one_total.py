@@ -22,6 +22,7 @@ from lossaudit.closure.solver import Effort, OutOfEffortError
 from lossaudit.closure.sum_dtype import coarsest_of
 from lossaudit.model.log import Log
 from lossaudit.numerics.formats import FORMATS
+from lossaudit.spec.aggregate import aggregate_option
 
 NO_ROW = "no row has the total and its terms, ready to be decided"
 
@@ -151,7 +152,7 @@ def _smoothed(search: Search, unfit: Candidate, tags: Sequence[str]) -> Candidat
         found = _try(replace(search, question=asked), unfit, tags)
         if found.formula is not None:
             said = f"it is the mean of {found.formula.text} over the last {window} rows"
-            option = f"--aggregate '{unfit.total}={option}'"
+            option = aggregate_option(unfit.total, option)
             return replace(unfit, reason=f"{said}; {option} would decide")
     decay = decay_of(sample, pool.terms)
     return replace(unfit, reason=decay) if decay else unfit
