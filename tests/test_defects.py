@@ -98,7 +98,7 @@ def test_changed_weight_is_found_at_the_resumption(log: str) -> None:
     result = CASES["edited-config"].audit("defect", log)
     assert result.witnesses[0].first_violations[0].step == 71
     (found,) = (f for f in result.findings if f.check == "weight-changed")
-    change = {"term": "loss_rec", "before": 2.0, "after": 1.0, "step": 71}
+    change = {"term": "loss_rec", "before": 2.0, "after": 1.0, "last_before": 70, "step": 71}
     assert found.evidence["changes"] == [change]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from lossaudit.audit import check_logs
 from lossaudit.model.finding import Verdict
@@ -157,3 +158,65 @@ def test_masked_nan_fails_and_is_named(tmp_path: Path) -> None:
     assert result.verdict is Verdict.FAIL
     assert [f.check for f in result.findings if f.severity.value == "error"] == ["masked-nonfinite"]
     assert result.findings[0].steps == (120, 120)
+
+
+def one_in_digits(path: Path, weight: float) -> str:
+    """Four decimals everywhere: a and b have five digits, c has two; a's weight is 2 * weight."""
+    rng = np.random.default_rng(0)
+    a, b, c = rng.uniform(1, 9, ROWS), rng.uniform(1, 9, ROWS), rng.uniform(0.001, 0.009, ROWS)
+    columns = np.array([2 * weight * a + b + c, a, b, c])
+    rows = [
+        f'{{"step": {i}, "loss": {t:.4f}, "a": {x:.4f}, "b": {y:.4f}, "c": {z:.4f}}}'
+        for i, (t, x, y, z) in enumerate(columns.T)
+    ]
+    path.write_text("\n".join(rows) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("weight", [1.001, 1.01, 1.05])
+def test_a_small_term_of_few_digits_says_nothing_of_the_sums_dtype(
+    tmp_path: Path, weight: float
+) -> None:
+    formula = spec_from_formula("loss = 2*a + b + c")
+    right = check_logs(formula, [one_in_digits(tmp_path / "right.jsonl", 1.0)])
+    wrong = check_logs(formula, [one_in_digits(tmp_path / "wrong.jsonl", weight)])
+    assert (right.verdict, wrong.verdict) == (Verdict.PASS, Verdict.FAIL)
+
+
+def halves(path: Path, total: Callable[..., np.ndarray]) -> str:
+    """Terms a and b of bfloat16, c of float32, and a total of float32."""
+    rng, single = np.random.default_rng(3), FORMATS["float32"].nearest
+    a = FORMATS["bfloat16"].nearest(rng.uniform(1, 2, ROWS))
+    b = FORMATS["bfloat16"].nearest(rng.uniform(0.1, 0.3, ROWS))
+    c = single(rng.uniform(0.5, 1.5, ROWS))
+    rows = zip(single(total(a, b, c)).tolist(), a.tolist(), b.tolist(), c.tolist(), strict=True)
+    lines = [",".join(map(repr, (i, *row))) for i, row in enumerate(rows)]
+    path.write_text("\n".join(["step,loss,a,b,c", *lines]) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("weight", [1.006, 1.01, 1.02, 1.05])
+def test_a_total_off_the_grid_of_its_terms_was_not_formed_in_their_dtype(
+    tmp_path: Path, weight: float
+) -> None:
+    right = halves(tmp_path / "right.csv", lambda a, b, c: a + b)
+    wrong = halves(tmp_path / "wrong.csv", lambda a, b, c: weight * a + b)
+    spec = spec_from_formula("loss = a + b")
+    assert check_logs(spec, [right]).verdict is Verdict.PASS
+    result = check_logs(spec, [wrong])
+    assert result.verdict is (Verdict.FAIL if weight > 1.015 else Verdict.INCONCLUSIVE)
+    if weight < 1.015:
+        assert "only if parts of the sum were formed in bfloat16" in result.reason
+
+
+def test_products_in_bfloat16_close_and_their_sums_are_never_refuted(tmp_path: Path) -> None:
+    half = FORMATS["bfloat16"].nearest
+    products = halves(tmp_path / "products.csv", lambda a, b, c: half(1.5 * a) + half(0.3 * b) + c)
+    sums = halves(tmp_path / "sums.csv", lambda a, b, c: half(half(1.5 * a) + half(0.3 * b)) + c)
+    spec = spec_from_formula("loss = 1.5*a + 0.3*b + c")
+    assert check_logs(spec, [products]).verdict is Verdict.PASS
+    result = check_logs(spec, [sums])
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "`a` was multiplied or added to others in bfloat16" in result.reason
+    declared = replace(spec, dtype="bfloat16")
+    assert check_logs(declared, [sums]).verdict is Verdict.PASS

@@ -32,13 +32,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from lossaudit.closure.binding import Binding
+from lossaudit.closure.blocks import ACCUMULATED
 from lossaudit.closure.check import Check
 from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome, ViolatingRow
 from lossaudit.model.finding import Finding, Severity
 from lossaudit.model.steps import step_in_words, steps_in_words
-from lossaudit.numerics.formats import FORMATS
+from lossaudit.numerics.formats import FORMATS, gamma
 from lossaudit.spec.aggregate import aggregate_option
 
 MEANS_DRIFT = 10.0
@@ -84,11 +86,21 @@ def _hint(outcome: Outcome, evidence: LogEvidence) -> str:
     if worst <= MEANS_DRIFT and not binding.has_aggregate:
         means = f"{aggregate_option(binding.total or '', 'mean:K')} says so, with K as a number"
         return f"; means over K micro-batches may drift so far: {means}"
-    coarse = FORMATS["bfloat16"].unit_roundoff / FORMATS[binding.dtype].unit_roundoff
     common = 2 * outcome.declared.refuted >= outcome.declared.decided
-    if common and worst <= coarse and evidence.spec.dtype == "float32":
-        return "; a sum formed in bfloat16 would explain it: --dtype bfloat16 says so"
+    if common and evidence.spec.dtype == "float32" and _explained_by_bfloat16(outcome, binding):
+        return "; means of sums formed in bfloat16 would explain it: --dtype bfloat16 says so"
     return ""
+
+
+def _explained_by_bfloat16(outcome: Outcome, binding: Binding) -> bool:
+    """Whether sums in bfloat16 may have been so far off; a single one would lie on its grid."""
+    roundings = len(binding.form.coefficients) + 1
+    relative = float(gamma(roundings, FORMATS["bfloat16"].unit_roundoff))
+    mean = not binding.has_aggregate or binding.aggregates["total"].kind in ACCUMULATED
+    return mean and all(
+        abs(v.residual) <= v.tolerance + relative * max(abs(v.total), abs(v.recomputed))
+        for v in outcome.violations
+    )
 
 
 def _fit(outcome: Outcome) -> str:

@@ -19,8 +19,9 @@ A handful of round numbers lies on any grid; a grid is believed only where its v
 it by chance less often than once in a million.
 
 **Numerics**
-The unit roundoff of the sum is raised to the grid's (2**-8 for bfloat16, 2**-11 for float16), and
-each value of the column stands for half a grid step on either side.
+Each value of the column stands for half a grid step on either side. Where the total can lie on the
+grid as well, the unit roundoff of the sum is raised to the grid's (2**-8 for bfloat16, 2**-11 for
+float16); a total off the grid was not formed in it.
 
 **Source**
 Modalities/modalities issue 464, pytorch/xla issue 2425.
@@ -45,10 +46,12 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
     }
     if not grids or evidence.outcome is None:
         return
+    dtype = evidence.binding.dtype
     named = ", ".join(f"`{t}` ({g})" for t, g in sorted(grids.items()))
+    own = "those columns stand for half a step, " if dtype not in grids.values() else ""
     message = (
         f"values lie on a grid coarser than {evidence.spec.dtype}: {named}; "
-        f"tolerances are those of {evidence.binding.dtype}"
+        f"{own}tolerances are those of {dtype}"
     )
     yield Finding(CHECK.name, CHECK.severity, message, evidence={"grids": grids})
 

@@ -18,13 +18,17 @@ config and train again from the checkpoint before that step.
 
 **When it cannot decide**
 A change inside a window of a mean blurs over that window: it lies between the two steps that are
-named, and as many rows as there are weights may be lost to it. Stretches shorter than two rows a
-weight prove nothing; more than five changes are no schedule.
+named, and as many rows as there are weights may be lost to it. Where few digits are shown, rows
+near the change may fit the weights on either side: it then lies between the two steps that are
+named. Few odd rows are no change, though some weights fit them and the rows that follow: on either
+side at least two rows more than there are weights must refute the weights of the other. Stretches
+shorter than two rows a weight prove nothing; more than five changes are no schedule.
 
 **Numerics**
 Each stretch has its certified weights: the box of all weights that no row of the stretch refutes.
-The weights differ where those intervals do not meet. The change lies between the last row of one
-stretch and the first of the next.
+The weights differ where those intervals do not meet. The declared weights are kept as far as the
+stretch allows; of the others the simplest are said, and all are put to every row. A change lies
+between the last row that refutes the weights after it and the first that refutes those before it.
 
 **Source**
 A run resumed with an edited config; CompVis/taming-transformers issue 73 for weights that change by

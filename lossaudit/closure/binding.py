@@ -16,9 +16,9 @@ from lossaudit.closure.aggregates import (
 )
 from lossaudit.closure.keys import STEP_TAGS
 from lossaudit.closure.rivals import Candidate, rivals_of, same_as
+from lossaudit.closure.sum_dtype import Shown, SumDtype, cautious_sum, likely_sum
 from lossaudit.model.log import Log
 from lossaudit.numerics.constants import resolve_constants
-from lossaudit.numerics.formats import FORMATS
 from lossaudit.numerics.resolution import Resolution, find_resolutions
 from lossaudit.spec.aggregate import Aggregate, parse_aggregate
 from lossaudit.spec.normal_form import Polynomial, normal_form
@@ -53,8 +53,8 @@ class Binding(Struct, frozen=True):
         aggregates: "total" and each found name -> aggregate.
         assumed: tag -> aggregate text, where it was taken from the writer's convention.
         has_aggregate: whether anything says what the total is; else it is a single step.
-        dtype: of the sum: the spec's, or a coarser lattice that a column lies on.
-        cautious_dtype: the coarsest in which the sum may have been formed, by the digits shown.
+        likely_sum: the sum's arithmetic: in the spec's dtype, or a coarser one that values show.
+        cautious_sum: the coarsest in which the sum may have been formed, by the digits shown.
     """
 
     declared: Expr
@@ -70,8 +70,13 @@ class Binding(Struct, frozen=True):
     aggregates: Mapping[str, Aggregate]
     assumed: Mapping[str, str]
     has_aggregate: bool
-    dtype: str
-    cautious_dtype: str
+    likely_sum: SumDtype
+    cautious_sum: SumDtype
+
+    @property
+    def dtype(self) -> str:
+        """Of the sum, in the likely reading."""
+        return self.likely_sum.dtype
 
 
 def bind(spec: Spec, log: Log) -> Binding:
@@ -96,14 +101,17 @@ def bind(spec: Spec, log: Log) -> Binding:
         for n in sorted(names(declared) - RESERVED - set(tags))
     }
     bound = list(dict.fromkeys([total, *tags.values()] if total else tags.values()))
-    likely, cautious = _resolutions(log, bound)
-    telling = [tag for tag, r in likely.items() if not (r.constant or r.few)]
+    likely, cautious, grids = _resolutions(log, bound)
+    telling = [t for t, r in likely.items() if not (r.constant or r.few)] or bound
+    possible = grids[total] if total else spec.dtype
+    form = normal_form(declared)
+    terms = {n: t for n, t in tags.items() if n in names(declared)}
     aggregates, assumed = _aggregates(spec, log, total, tags)
     has_aggregate = bool(assumed) or aggregate_of("total", total or "", spec.aggregates) is not None
     empty = [f for f in families(spec.formula) if not _members(f, present, spec.total)]
     return Binding(
         declared,
-        normal_form(declared),
+        form,
         tuple(rivals),
         same_as(declared, named),
         total,
@@ -115,27 +123,9 @@ def bind(spec: Spec, log: Log) -> Binding:
         aggregates,
         assumed,
         has_aggregate,
-        _likely_dtype(spec.dtype, likely, telling, total),
-        _coarsest(spec.dtype, [cautious[tag].grid for tag in telling or cautious]),
+        likely_sum(Shown(spec.dtype, total, possible, likely, telling), terms, form),
+        cautious_sum(Shown(spec.dtype, total, possible, cautious, telling), terms, form),
     )
-
-
-def _coarsest(dtype: str, grids: list[str]) -> str:
-    return min([dtype, *grids], key=lambda d: FORMATS[d].significand_bits)
-
-
-def _likely_dtype(
-    dtype: str, resolutions: Mapping[str, Resolution], telling: list[str], total: str | None
-) -> str:
-    """The spec's dtype, or a coarser grid on which the total lies, or at least half the columns.
-
-    A single column proves nothing: a weight that grows by 1/256 a step lies on bfloat16's grid.
-    """
-    tags = telling or list(resolutions)
-    coarse = [t for t in tags if _coarsest(dtype, [resolutions[t].grid]) != dtype]
-    if total not in coarse and 2 * len(coarse) < len(tags):
-        return dtype
-    return _coarsest(dtype, [resolutions[t].grid for t in coarse])
 
 
 def _first(candidates: tuple[str, ...], present: set[str]) -> str | None:
@@ -193,15 +183,19 @@ def lookalikes(candidates: tuple[str, ...], present: set[str]) -> tuple[str, ...
     return tuple(dict.fromkeys(same or near))[:3]
 
 
-def _resolutions(log: Log, tags: list[str]) -> tuple[dict[str, Resolution], dict[str, Resolution]]:
-    """How each column was likely written, and the widest way in which it may have been."""
-    readings = zip(*(find_resolutions(log.columns[t]) for t in tags), strict=True)
-    settled = [
-        dict(zip(tags, resolve_constants(found, cautious), strict=True))
-        for cautious, found in zip((False, True), readings, strict=False)
-    ]
-    likely, cautious = settled if settled else ({}, {})
-    return likely, cautious
+def _resolutions(
+    log: Log, tags: list[str]
+) -> tuple[dict[str, Resolution], dict[str, Resolution], dict[str, str]]:
+    """How each column was likely written, the widest way in which it may have been, and its grid.
+
+    The coarsest grid that holds a column's values is its own, whatever the others show.
+    """
+    readings = [find_resolutions(log.columns[t]) for t in tags]
+    likely, cautious = (
+        dict(zip(tags, resolve_constants([r[c] for r in readings], c), strict=True))
+        for c in (False, True)
+    )
+    return likely, cautious, {t: r[True].grid for t, r in zip(tags, readings, strict=True)}
 
 
 def _aggregates(

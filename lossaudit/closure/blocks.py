@@ -87,15 +87,18 @@ class Preparation(Struct):
         decidable = np.ones(len(rows), bool)
         for where in barred.values():
             decidable &= ~where
-        block = self._block(rows, binding.resolutions, Arithmetic(binding.dtype, extra), decidable)
+        arithmetic = Arithmetic(binding.dtype, extra)
+        lost = binding.likely_sum.lost
+        block = self._block(rows, binding.resolutions, lost, arithmetic, decidable)
         cautious = None
         if self._assumptions:
             gap = self.gap * FORMATS["float32"].unit_roundoff
             gathered = self._before.gathered(len(rows))
-            coarse = Arithmetic(binding.cautious_dtype)
+            coarse = Arithmetic(binding.cautious_sum.dtype)
             extra = extra + gathered + gap / coarse.form.unit_roundoff
             coarse = replace(coarse, extra_roundings=extra)
-            cautious = self._block(rows, binding.cautious, coarse, decidable)
+            lost = binding.cautious_sum.lost
+            cautious = self._block(rows, binding.cautious, lost, coarse, decidable)
         self._before.pass_on(rows.values, rows.present, len(rows))
         return Prepared(block, barred, cautious, " or ".join(self._assumptions))
 
@@ -103,6 +106,7 @@ class Preparation(Struct):
         self,
         rows: Rows,
         resolutions: Mapping[str, Resolution],
+        lost: Mapping[str, float],
         arithmetic: Arithmetic,
         decidable: Bools,
     ) -> Block:
@@ -113,6 +117,8 @@ class Preparation(Struct):
         for name, tag in binding.tags.items():
             values = self._before.joined(tag, rows.values[tag])
             half = resolutions[tag].half_width(values, self.dtype)
+            if tag in lost:
+                half = half + lost[tag] * np.where(np.isfinite(values), np.abs(values), 0.0)
             columns[name] = arithmetic.column(*self._before.means(values, half, len(rows)))
             present[name] = self._before.held(tag, rows.present[tag])
         for name, values in (("step", rows.step.astype(np.float64)), ("epoch", rows.epoch)):
@@ -139,12 +145,16 @@ class Preparation(Struct):
 def _assume(binding: Binding, window: str) -> list[str]:
     """What the digits do not exclude, each as the end of "closes only if ..."."""
     found = []
-    if binding.cautious_dtype != binding.dtype:
-        coarse = binding.cautious_dtype
-        found.append(f"the sum was formed in {coarse} (--dtype {coarse})")
+    coarse = binding.cautious_sum.dtype
+    if coarse != binding.dtype:
+        what = "the sum was" if binding.cautious_sum.total_fits else "parts of the sum were"
+        found.append(f"{what} formed in {coarse} (--dtype {coarse})")
+    for tag in binding.cautious_sum.lost:
+        coarse = binding.cautious[tag].grid
+        found.append(f"`{tag}` was multiplied or added to others in {coarse} (--dtype {coarse})")
     for tag, resolution in binding.resolutions.items():
         wider = binding.cautious[tag]
-        if (wider.decimals, wider.digits) != (resolution.decimals, resolution.digits):
+        if _digits(wider) != _digits(resolution):
             found.append(f"`{tag}` was rounded to {wider.in_words()} when it was written")
     if window:
         option = aggregate_option(binding.total or "", f"mean:{window}")
@@ -152,6 +162,10 @@ def _assume(binding: Binding, window: str) -> list[str]:
     if _trailing(binding):
         found.append("its running mean was updated from step to step, which gathers roundings")
     return found
+
+
+def _digits(resolution: Resolution) -> tuple[int | None, ...]:
+    return resolution.decimals, resolution.digits
 
 
 def _trailing(binding: Binding) -> int:

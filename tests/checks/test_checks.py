@@ -178,6 +178,13 @@ def test_one_wrong_row_is_found_at_its_line(change: Callable[[float], float]) ->
     assert found.location.line == 78
 
 
+def test_a_sum_in_bfloat16_is_no_hint_where_it_could_not_be_so_far_off() -> None:
+    printed = {tag: np.round(values, 4) for tag, values in TWIN.columns.items()}
+    found = findings(replace(TWIN, columns=printed, formula="loss = 0*a + 0*b + 3"))
+    assert [f.check for f in found if f.severity.value == "error"] == ["formula-mismatch"]
+    assert not any("bfloat16" in f.message for f in found)
+
+
 def test_means_of_half_precision_losses_are_told_how_to_say_so() -> None:
     halves = [
         (bf16(bf16(2 * bf16(A * k)) + bf16(B * k)), bf16(A * k), bf16(B * k)) for k in (1, 0.7, 0.4)

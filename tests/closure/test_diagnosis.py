@@ -113,3 +113,51 @@ def test_factor_near_ln_2_is_told_with_its_interval_and_the_plain_factor(tmp_pat
     assert "in nats (0.69" in found.message
     assert found.evidence["also"] == [{"check": "scaled-log", "formula": "0.7*(2*a + b)"}]
     assert found.evidence["low"] < np.log(2) < found.evidence["factor"] == 0.7
+
+
+@pytest.mark.parametrize(("seed", "row"), [(112, 20), (160, 36), (172, 35), (268, 38), (328, 34)])
+def test_weights_that_fit_a_few_rows_after_an_edited_one_have_not_changed(
+    tmp_path: Path, seed: int, row: int
+) -> None:
+    terms = drawn(seed)
+    total = weighted(terms)
+    total[row] *= 1.02
+    found = error(audit(tmp_path, terms, total, ".3g"))
+    assert found.check == "formula-mismatch"
+    assert found.evidence["refuted_rows"] == 1
+
+
+@pytest.mark.parametrize("written", [".3f", ".4f", ".4g", ".7g"])
+@pytest.mark.parametrize("odd", [1, 2, 3])
+def test_few_odd_rows_are_no_change(tmp_path: Path, written: str, odd: int) -> None:
+    terms = drawn(5)
+    total = weighted(terms)
+    total[30 : 30 + odd] *= 1.1
+    assert error(audit(tmp_path, terms, total, written)).check == "formula-mismatch"
+
+
+@pytest.mark.parametrize("written", [".3f", ".4f", ".4g", ".7g"])
+@pytest.mark.parametrize("factor", [2.0, 1.25, 0.9])
+@pytest.mark.parametrize("seed", range(4))
+def test_change_lies_between_the_steps_that_are_said(
+    tmp_path: Path, written: str, factor: float, seed: int
+) -> None:
+    terms, change = drawn(seed, 200), 40 + 30 * seed
+    scale = np.where(np.arange(200) < change, 1, factor)
+    found = error(audit(tmp_path, terms, weighted(terms, b=scale), written))
+    assert found.check == "weight-changed"
+    (said,) = found.evidence["changes"]
+    assert (said["term"], said["before"]) == ("b", 1)
+    assert said["last_before"] < change <= said["step"]
+    assert said["step"] <= said["last_before"] + 12
+    if written == ".7g":
+        assert (said["last_before"], said["step"], said["after"]) == (change - 1, change, factor)
+
+
+def test_rows_that_do_not_tell_where_the_weight_changes_are_said(tmp_path: Path) -> None:
+    terms = drawn(1, 120)
+    terms["b"][50:60] = 0
+    scale = np.where(np.arange(120) < 55, 1, 2)
+    found = error(audit(tmp_path, terms, weighted(terms, b=scale), ".4f"))
+    said = "`b` has weight 1 up to step 49 and 2 from step 60 on (the rows between do not tell"
+    assert said in found.message

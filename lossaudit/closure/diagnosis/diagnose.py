@@ -105,7 +105,7 @@ def _courses(spec: Spec, trial: Trial, outcome: Outcome) -> list[Explanation]:
     if outcome.declared.refuted_finite >= LEAST_ROWS:
         tried = one_number_candidates(spec, factors)
         found += map(_explanation, survivors(tried, trial, outcome.declared.decided_finite))
-    changes = find_changes(outcome.weights, outcome.stretches, outcome.declared.decided_finite)
+    changes = find_changes(trial, outcome)
     if changes:
         end = outcome.steps[1] if outcome.steps else changes[-1].first
         found.append(explain_changes(changes, trial.binding.declared, end))

@@ -19,6 +19,7 @@ from lossaudit.closure.identify.trials import spec_of, sum_of, trial_of
 from lossaudit.closure.identify.unfit import decay_of, why_unfit, window_of
 from lossaudit.closure.keys import Keys
 from lossaudit.closure.solver import Effort, OutOfEffortError
+from lossaudit.closure.sum_dtype import coarsest_of
 from lossaudit.model.log import Log
 from lossaudit.numerics.formats import FORMATS
 from lossaudit.spec.aggregate import aggregate_option
@@ -115,10 +116,12 @@ def _searched(
     """
     assert binding.total is not None
     log, question = search.log, search.question
-    widest = binding.cautious_dtype
+    widest = coarsest_of(question.dtype, *(r.grid for r in binding.cautious.values()))
     dtype = coarsest_of(question.dtype, binding.cautious[binding.total].grid)
     while True:
         sample = whole.in_arithmetic(FORMATS[dtype].unit_roundoff)
+        if not len(sample):
+            return sample, sort_out(sample), None
         pool = sort_out(sample)
         terms = _terms(sample, pool, binding.total)
         if terms is None:
@@ -128,15 +131,10 @@ def _searched(
             continue
         tags = [sample.tags[t] for t in terms]
         spec = spec_of(binding.total, sum_of(tags), tags, question)
-        own = bind(spec, log).cautious_dtype
+        own = bind(spec, log).cautious_sum.dtype
         if own == dtype or coarsest_of(own, dtype) == dtype:
             return sample, pool, terms if own == dtype else None
         dtype = own
-
-
-def coarsest_of(*dtypes: str) -> str:
-    """The dtype of the fewest digits."""
-    return min(dtypes, key=lambda d: FORMATS[d].significand_bits)
 
 
 def _smoothed(search: Search, unfit: Candidate, tags: Sequence[str]) -> Candidate:

@@ -101,9 +101,13 @@ class Sample(Struct, frozen=True):
         )
 
     def in_arithmetic(self, unit_roundoff: float) -> Sample:
-        """The rows whose sum still says something with that unit roundoff."""
-        telling = (MOST_SUMMED + 1 + self.extra) * unit_roundoff < MOST_LOST
-        found = replace(self, unit_roundoff=unit_roundoff)
+        """The rows whose sum still says something with that unit roundoff.
+
+        What an aggregate adds was lost in its own arithmetic, so it stays what it is.
+        """
+        extra = self.extra * (self.unit_roundoff / unit_roundoff)
+        telling = (MOST_SUMMED + 1 + extra) * unit_roundoff < MOST_LOST
+        found = replace(self, unit_roundoff=unit_roundoff, extra=extra)
         return found if telling.all() else found.part(np.flatnonzero(telling))
 
     def with_previous(self) -> Sample:
@@ -196,6 +200,7 @@ def _assembled(
     tiny = (largest > 0) & (largest < SMALLEST)
     kept = np.flatnonzero((share >= LEAST_PRESENCE) & ~tiny).tolist()
     rows = there & good[:, kept].all(axis=1)
+    unit = max((p.unit_roundoff for p in parts), default=FORMATS["float32"].unit_roundoff)
     sample = Sample(
         tuple(tags[i] for i in kept),
         total[rows],
@@ -203,9 +208,8 @@ def _assembled(
         values[rows][:, kept],
         radii[rows][:, kept],
         np.concatenate([np.zeros(0), *(p.extra for p in parts)])[rows],
-        0.0,
+        unit,
         np.concatenate([np.zeros(0), *(p.at for p in parts)])[rows],
         count,
     )
-    sample = sample.in_arithmetic(max((p.unit_roundoff for p in parts), default=0.0))
-    return sample, tuple(t for i, t in enumerate(tags) if i not in set(kept))
+    return sample.in_arithmetic(unit), tuple(t for i, t in enumerate(tags) if i not in set(kept))
