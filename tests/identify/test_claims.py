@@ -256,7 +256,7 @@ def test_trailing_mean_names_the_option_that_decides(tmp_path: Path) -> None:
     assert result.verdict is Verdict.INCONCLUSIVE
     assert result.reason == (
         "loss: it is the mean of a + 2*b over the last 10 rows;"
-        " --aggregate 'loss=trailing:10' would decide"
+        " --aggregate loss=trailing:10 would decide"
     )
     decided = ask(tmp_path, columns, Question(aggregates={"loss": "trailing:10"}))
     assert (decided.verdict, answer(decided).formula) == (Verdict.PASS, "loss = a + 2*b")
