@@ -31,11 +31,12 @@ def test_run_gets_its_verdict_in_every_format(run: str, form: str) -> None:
     result = check_logs(load_spec("musetalk-v1"), [str(RUNS / run / form)])
     assert result.verdict == Verdict(verdict), result.reason
     found = {f.check for f in result.findings}
-    # tqdm redraws its bar, and prints three digits, which do not add up as they stand
+    # tqdm redraws its bar, and prints three digits, which do not add up as they stand; those of
+    # bfloat16 numbers need no printing for that
     of_text = {"duplicate-steps", "display-rounding"} if form == "log.txt" else set()
     assert found - of_text == checks - of_text
     if form == "log.txt" and verdict == "PASS":
-        assert of_text <= found
+        assert of_text - found == ({"display-rounding"} if "value-lattice" in checks else set())
 
 
 @pytest.mark.parametrize("form", ["log.jsonl", "log.csv", "events"])

@@ -72,7 +72,10 @@ def check(
     output: options.OutputFile = None,
     report: options.Reports = None,
     select: Annotated[
-        list[str] | None, typer.Option(metavar="CHECK", help="Run only this check. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="CHECK", help="Run only this check; a FAIL keeps its reason. Repeatable."
+        ),
     ] = None,
     ignore: Annotated[
         list[str] | None, typer.Option(metavar="CHECK", help="Leave this check out. Repeatable.")

@@ -35,7 +35,8 @@ Map = Annotated[
 Aggregate = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="TAG=KIND", help="KIND: step, last, mean:W, sum:K, median:W, ema:A. Repeatable."
+        metavar="TAG=KIND",
+        help="KIND: step, last, mean:W, sum:K, median:W, trailing:W, ema:A. Repeatable.",
     ),
 ]
 Dtype = Annotated[
