@@ -121,7 +121,7 @@ def balance(
     logs: Annotated[
         list[str],
         typer.Argument(
-            metavar="LOG",
+            metavar="LOG...",
             help="Log files or event folders, or one JSON result of ours; - is standard input.",
         ),
     ],

@@ -8,7 +8,7 @@ import typer
 
 Logs = Annotated[
     list[str],
-    typer.Argument(metavar="LOG", help="Log files or event folders; - is standard input."),
+    typer.Argument(metavar="LOG...", help="Log files or event folders; - is standard input."),
 ]
 SpecName = Annotated[
     str | None,
