@@ -24,25 +24,29 @@ class Row:
         what: what was measured.
         figures: both sides, with units.
         value: what counts, mostly the ratio of the two.
-        bound: what it is held to.
+        bound: what it is held to; None where nobody has set a bound.
         at_least: whether `value` must reach `bound`; else it must stay below it.
     """
 
     what: str
     figures: str
     value: float
-    bound: float
+    bound: float | None
     at_least: bool = False
 
     @property
     def holds(self) -> bool:
-        """Whether the bound is kept."""
+        """Whether the bound is kept, where there is one."""
+        if self.bound is None:
+            return True
         return self.value >= self.bound if self.at_least else self.value < self.bound
 
     def in_markdown(self) -> str:
         """A line of a table."""
-        held = f"{'at least' if self.at_least else 'under'} {self.bound:,g}"
-        mark = "yes" if self.holds else "**no**"
+        held, mark = "-", "-"
+        if self.bound is not None:
+            held = f"{'at least' if self.at_least else 'under'} {self.bound:,g}"
+            mark = "yes" if self.holds else "**no**"
         return f"| {self.what} | {self.figures} | {self.value:,.3g} | {held} | {mark} |"
 
 

@@ -148,7 +148,7 @@ def rows(lines: int = LINES) -> Iterator[Row]:
             size = path.stat().st_size / 1e6
             for what, taken in ("read", read_seconds(path, lines)), ("check", check_seconds(path)):
                 figures = f"{size:.0f} MB / {taken:.2f} s"
-                bound = 100.0 if what == "read" else 0.0
+                bound = 100.0 if what == "read" else None
                 yield Row(f"{log}, {what}", figures, size / taken, bound, at_least=True)
             path.unlink()
 

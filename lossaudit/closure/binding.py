@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from msgspec import Struct
@@ -79,6 +79,16 @@ class Binding(Struct, frozen=True):
         return self.likely_sum.dtype
 
 
+def _tags(
+    spec: Spec, declared: Expr, rivals: Sequence[Candidate], present: Collection[str]
+) -> dict[str, str]:
+    """The tag of every name that the log has, the declared formula's first."""
+    wanted = set(names(declared)).union(*(names(r.expr) for r in rivals)) - RESERVED
+    order = [n for n in ordered_names(declared) if n in wanted]
+    order += sorted(wanted - set(order))
+    return {n: t for n in order if (t := _first(spec.tags.get(n, (n,)), present))}
+
+
 def bind(spec: Spec, log: Log) -> Binding:
     """Find the columns that a spec speaks of; nothing is raised where they are not there."""
     present = {tag for tag, column in log.columns.items() if column.count}
@@ -92,10 +102,7 @@ def bind(spec: Spec, log: Log) -> Binding:
     declared = settled(spec.formula)
     named = {n: settled(e) for n, (e, _) in spec.rivals.items()}
     rivals = rivals_of(declared, named)
-    wanted = set(names(declared)).union(*(names(r.expr) for r in rivals)) - RESERVED
-    order = [n for n in ordered_names(declared) if n in wanted]
-    order += sorted(wanted - set(order))
-    tags = {n: t for n in order if (t := _first(spec.tags.get(n, (n,)), present))}
+    tags = _tags(spec, declared, rivals, present)
     missing = {
         n: lookalikes(spec.tags.get(n, (n,)), present)
         for n in sorted(names(declared) - RESERVED - set(tags))

@@ -22,11 +22,6 @@ class Candidate(Struct, frozen=True):
     expr: Expr
     automatic: bool = False
 
-    @property
-    def described(self) -> str:
-        """As messages name it."""
-        return f"the formula with {self.name}" if self.automatic else f"rival `{self.name}`"
-
 
 def rivals_of(declared: Expr, named: Mapping[str, Expr]) -> list[Candidate]:
     """Named rivals, then automatic ones, without any that say the same.

@@ -188,4 +188,5 @@ def _term(share: Share, course: Course | None) -> dict[str, Any]:
 
 
 def _share(share: Share) -> dict[str, Any]:
-    return encode_value(share)  # type: ignore[no-any-return]
+    encoded: dict[str, Any] = encode_value(share)
+    return encoded

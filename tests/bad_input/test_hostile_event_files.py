@@ -9,23 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hostile import (
-    RIVAL,
-    VERSION,
-    WRITERS,
-    audit,
-    audit_bytes,
-    crc,
-    event,
-    event_file,
-    field,
-    found,
-    frame,
-    places,
-    rows,
-    scalars,
-    simple,
-)
+from event_bytes import VERSION, crc, event, field, frame, simple
+from hostile import RIVAL, WRITERS, audit, audit_bytes, event_file, found, places, rows, scalars
 
 NAME = "events.out.tfevents.1"
 HALF = 40
