@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from msgspec import Struct
@@ -80,7 +80,7 @@ class Binding(Struct, frozen=True):
 
 
 def _tags(
-    spec: Spec, declared: Expr, rivals: Sequence[Candidate], present: Collection[str]
+    spec: Spec, declared: Expr, rivals: Sequence[Candidate], present: set[str]
 ) -> dict[str, str]:
     """The tag of every name that the log has, the declared formula's first."""
     wanted = set(names(declared)).union(*(names(r.expr) for r in rivals)) - RESERVED
