@@ -12,8 +12,9 @@ from lossaudit.errors import InputError, UsageError
 from lossaudit.model.replay import Depth, StoredFile
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import term_names
-from lossaudit.witnesses.replay._batch_file import open_tensor_file
 from lossaudit.witnesses.replay.names import listed, shown
+from lossaudit.witnesses.replay.opened_file import OpenedFile
+from lossaudit.witnesses.replay.tensor_file import open_tensor_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +34,6 @@ class SampleBatch(Struct, frozen=True):
 
     Attributes:
         path: as named.
-        file: its path, sha256 and size.
         step: as the log has it; None where the metadata lacks it.
         total: as logged; None where the metadata lacks it.
         terms: every other number of the metadata by its name, among them the terms as logged.
@@ -41,17 +41,27 @@ class SampleBatch(Struct, frozen=True):
         rng: whether the state of the random generators before the step was stored.
         producer: who wrote it, for reports; at most 200 characters.
         tensors: by the spec's names, mapped, not copied.
+        opened: the file.
     """
 
     path: str
-    file: StoredFile
     tensors: Mapping[str, Tensor]
+    opened: OpenedFile
     step: int | None = None
     total: float | None = None
     terms: Mapping[str, float] = field(default_factory=dict)
     dtype: str | None = None
     rng: bool = False
     producer: str = ""
+
+    @property
+    def file(self) -> StoredFile:
+        """Path, sha256 and size; waits for the digest, which is computed meanwhile.
+
+        Raises:
+            InputError: if somebody wrote to the file since it was opened.
+        """
+        return self.opened.stored()
 
 
 class RunsForward(Protocol):
@@ -92,8 +102,8 @@ def read_batch(path: str) -> SampleBatch:
         )
     return SampleBatch(
         path,
-        opened.file,
         opened.tensors,
+        opened.opened,
         _step(found.get("step", ""), path),
         _total(found.get("total", ""), path),
         {name: float(text) for name, text in others.items()},
