@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from lossaudit.closure.replay.examine import ReplayEvidence
 from lossaudit.closure.replay.logged import LoggedSteps
 from lossaudit.closure.replay.neighbours import find_neighbour
+from lossaudit.closure.replay.rows import total_of
 from lossaudit.closure.replay.settle import settle
 from lossaudit.errors import InputError, UsageError
 from lossaudit.model.replay import Hypothesis, Recomputed, Replay
@@ -56,40 +57,52 @@ def hypotheses(
         progress: told what is worked on.
     """
     rows = list(evidence.replays)
+    first = next(r for r in rows if r.agrees is False)
+    promising = ranks.spread([first], lambda _, r: _promising(evidence, replayer, r))[0]
 
     def again(place: int, replay: Replay) -> Again:
         progress(f"looking for what explains step {replay.step:,} ({place + 1} of {len(rows)})")
-        return _again(evidence, replayer, logs, replay)
+        ways = _ways(replayer, replay) if promising else {}
+        kept = {way: terms for way, terms in ways.items() if way in promising}
+        return Again(kept, _alignment(evidence, replayer, logs, replay))
 
     tried = ranks.spread(rows, again)
-    found = [_in_one_way(evidence, way, tried, logs) for way in _shared(tried)]
+    found = [_in_one_way(evidence, way, tried) for way in _shared(tried)]
     alignment = _aligned(rows, tried)
     return found + ([alignment] if alignment is not None else [])
 
 
-def _again(
-    evidence: ReplayEvidence, replayer: Replayer, logs: Sequence[LoggedSteps], replay: Replay
-) -> Again:
-    pair = Pair(replay.checkpoint, replay.batch)
-    ways: dict[Way, dict[str, Recomputed]] = {}
+def _promising(evidence: ReplayEvidence, replayer: Replayer, replay: Replay) -> set[Way]:
+    """The ways in which one refuted replay would give its logged total."""
+    ways = _ways(replayer, replay)
+    changed = {way: _retotalled(evidence, replay, terms) for way, terms in ways.items()}
+    return {way for way, other in changed.items() if other.agrees}
+
+
+def _ways(replayer: Replayer, replay: Replay) -> dict[Way, dict[str, Recomputed]]:
     try:
-        step = replayer.open(pair, replay.depth)
-        computed = replayer.compute(step, replayer.definitions())
-        ways = other_terms(replayer.definitions(), computed, replayer.dtype_of(step.batch))
+        step = replayer.open(Pair(replay.checkpoint, replay.batch), replay.depth)
+        declared = replayer.definitions()
+        computed = replayer.compute(step, declared)
+        return other_terms(declared, computed, replayer.dtype_of(step.batch))
     except (InputError, UsageError):  # it could be read before; it is not what it was
-        return Again()
+        return {}
+
+
+def _alignment(
+    evidence: ReplayEvidence, replayer: Replayer, logs: Sequence[LoggedSteps], replay: Replay
+) -> tuple[Replay, str, Mapping[str, Any]] | None:
+    """What agrees in place of a refuted replay, and what that means."""
     if replay.agrees is not False:
-        return Again(ways)
+        return None
     neighbour = find_neighbour(replay, logs)
     if neighbour is not None:
         facts = {"step": replay.step, "reproduces_step": neighbour.step}
-        return Again(ways, (neighbour.replay, neighbour.summary, facts))
+        return neighbour.replay, neighbour.summary, facts
     aligned = find_alignment(
         replayer, replay, replayer.request.others, lambda r: settle(evidence.spec, [r], logs)[0]
     )
-    if aligned is None:
-        return Again(ways)
-    return Again(ways, (aligned.replay, aligned.summary, aligned.facts))
+    return None if aligned is None else (aligned.replay, aligned.summary, aligned.facts)
 
 
 def _shared(tried: Sequence[Again]) -> list[Way]:
@@ -99,25 +112,18 @@ def _shared(tried: Sequence[Again]) -> list[Way]:
     return [way for way in tried[0].ways if all(way in again.ways for again in tried[1:])]
 
 
-def _in_one_way(
-    evidence: ReplayEvidence, way: Way, tried: Sequence[Again], logs: Sequence[LoggedSteps]
-) -> Hypothesis:
-    changed = [
-        replace(r, terms=again.ways[way]) for r, again in zip(evidence.replays, tried, strict=True)
-    ]
-    return Hypothesis(
-        way.check, way.summary, tuple(_retotalled(evidence, changed)), dict(way.facts)
-    )
+def _in_one_way(evidence: ReplayEvidence, way: Way, tried: Sequence[Again]) -> Hypothesis:
+    pairs = zip(evidence.replays, tried, strict=True)
+    changed = tuple(_retotalled(evidence, r, again.ways[way]) for r, again in pairs)
+    return Hypothesis(way.check, way.summary, changed, dict(way.facts))
 
 
-def _retotalled(evidence: ReplayEvidence, replays: Sequence[Replay]) -> list[Replay]:
-    """With the declared formula on the changed terms; the logged totals stay."""
-    from lossaudit.closure.replay.rows import total_of
-
-    return [
-        replace(r, total=total_of(evidence.declared, r.terms, r.given, r.step, r.dtype))
-        for r in replays
-    ]
+def _retotalled(
+    evidence: ReplayEvidence, replay: Replay, terms: Mapping[str, Recomputed]
+) -> Replay:
+    """With other terms, and the declared formula on them; the logged total stays."""
+    total = total_of(evidence.declared, terms, replay.given, replay.step, replay.dtype)
+    return replace(replay, terms=terms, total=total)
 
 
 def _aligned(rows: Sequence[Replay], tried: Sequence[Again]) -> Hypothesis | None:

@@ -11,18 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.replay.examine import ReplayEvidence, examine_replays, explain_replays
 from lossaudit.closure.replay.logged import LoggedSteps, logged_steps
 from lossaudit.closure.replay.neighbours import steps_around
 from lossaudit.closure.replay.settle import settle
+from lossaudit.errors import UsageError
 from lossaudit.spec.schema import Spec
+from lossaudit.witnesses.replay.align import align, steps_of_batches
 from lossaudit.witnesses.replay.device import choose_device
 from lossaudit.witnesses.replay.engine import Replayer, replayer_for
 from lossaudit.witnesses.replay.pairs import Outcome, Refused, replay_pair, told
 from lossaudit.witnesses.replay.ranks import Ranks
 from lossaudit.witnesses.replay.request import Pair, Request
+from lossaudit.witnesses.run_folder import RunFolder
 
 Tell = Callable[[str], None]
 """Takes a line for the user: what is being replayed, or what was chosen for him."""
@@ -114,3 +118,55 @@ def _unused(
         for e, b in zip(logs, beside, strict=True)
         if b.obstacle
     )
+
+
+class Plan(Struct, frozen=True):
+    """What of a run's folder is replayed.
+
+    Attributes:
+        request: with a pair for every batch.
+        notes: (kind, what is not used and why).
+    """
+
+    request: Request
+    notes: tuple[tuple[str, str], ...]
+
+
+def plan_replay(spec: Spec, run: RunFolder, asked: Request) -> Plan:
+    """Match the batches of a run with its weights.
+
+    Args:
+        spec: whose formula is to be judged.
+        run: the folder.
+        asked: what the user says of parts, adapter and device.
+    """
+    aligned = align(run.checkpoints, steps_of_batches(run.batches))
+    notes = aligned.notes
+    if not run.batches:
+        notes = (
+            *notes,
+            ("replay", "no sample batch was found: a recorder writes them in training"),
+        )
+    request = replace(
+        asked,
+        pairs=aligned.pairs,
+        parts={**run.parts, **asked.parts},
+        others=tuple(run.checkpoints),
+        is_lenient=True,
+    )
+    return Plan(request, notes)
+
+
+def spec_of(run: RunFolder) -> str:
+    """The spec in a run's folder.
+
+    Raises:
+        UsageError: if it has none.
+    """
+    if run.spec is None:
+        raise UsageError(
+            f"{run.path!r} has no lossaudit.yaml",
+            expected="a spec: --spec NAME_OR_PATH, or a lossaudit.yaml in the folder",
+            hint="`lossaudit presets` lists the specs that are there",
+        )
+    return run.spec

@@ -60,12 +60,12 @@ def find_alignment(
     found = f"{name} reproduces step {step.step:,}, not step {replay.step:,}" if step else ""
     if stored is not None:
         first = found or f"{name} does not reproduce step {replay.step:,}"
-        said = f"{first}, whose stored prediction gives the logged total{belongs}"
+        said = f"{first}{belongs}; the prediction that the batch itself holds gives the logged total"
         return Aligned(stored, said, {**facts, "stored_prediction": True})
     for other in nearest(others, weights, replay.step):
         right = _agreeing(replayer, Pair(other, batch), settle)
         if right is not None:
-            said = f"step {replay.step:,} is reproduced by {Path(other).name}, not by {name}"
+            said = f"{name} does not reproduce step {replay.step:,}, but {Path(other).name} does"
             return Aligned(right, said + belongs, {**facts, "reproduced_by": other})
     if step is not None:
         return Aligned(step, found + belongs, facts)
@@ -85,10 +85,10 @@ def _belongs(weights: str, step: int) -> str:
         return ""
     if number + 1 == step:
         return (
-            "; its number fits, so the weights are others, or the forward pass is not training's "
-            "(adapter, autocast, dropout)"
+            " although its number fits (other weights, or a forward pass that is not training's: "
+            "adapter, autocast, dropout)"
         )
-    return f": it was written after update {number:,}, so it belongs to step {number + 1:,}"
+    return f" (it was written after update {number:,}, so it belongs to step {number + 1:,})"
 
 
 def _elsewhere(replayer: Replayer, replay: Replay, settle: Settle) -> Replay | None:
