@@ -26,12 +26,15 @@ class Recomputed(Struct, frozen=True):
         float64: the same tensors, in float64.
         low, high: what training may have computed from the same weights and batch: its rounding,
             the measured noise of the forward pass, and the draws that nobody stored.
+        blocked: the tensors were too large for torch's own function, so that `value` is `float64`
+            rounded to training's dtype.
     """
 
     value: float
     float64: float
     low: float
     high: float
+    blocked: bool = False
 
 
 class Interval(Struct, frozen=True):
