@@ -71,7 +71,9 @@ class Batch(NamedTuple):
 
 def batches_of(run_dir: Path, rank: Rank) -> list[Batch]:
     """A rank's batches, the oldest first. Links, and files of other names, are not ours."""
-    found = []
+    found: list[Batch] = []
+    if not (run_dir / "batches").exists():
+        return found
     for entry in os.scandir(run_dir / "batches"):
         match = _BATCH.fullmatch(entry.name)
         if match and int(match[2] or 0) == rank.number and entry.is_file(follow_symlinks=False):

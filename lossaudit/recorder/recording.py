@@ -214,6 +214,8 @@ class Recorder:
         self, step: int, rank: Rank, batch: dict[str, Tensor], metadata: dict[str, str]
     ) -> None:
         path = batch_path(self._run_dir, step, rank)
+        # before it too: a kill may have come between the two often enough
+        drop_oldest(self._run_dir, rank, self._keep, self._max_bytes, path)
         write_batch(path, partial_path(self._run_dir, rank), batch, metadata, self._max_bytes)
         drop_oldest(self._run_dir, rank, self._keep, self._max_bytes, path)
 

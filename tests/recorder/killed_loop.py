@@ -77,40 +77,56 @@ def whole_batches(run_dir: Path) -> list[int]:
     return sorted(steps)
 
 
+def killed_after(run_dir: Path, start: int, records: int, seconds: float) -> list[int]:
+    """Steps that a process had finished when it was killed, so long after so many of them."""
+    reading, writing = os.pipe()
+    process = os.fork()
+    if not process:
+        os.close(reading)
+        record_until_killed(run_dir, start, writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        told = [file.readline() for _ in range(records)]
+        time.sleep(seconds)
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        told += file.readlines()
+    assert b"lost\n" not in told
+    return [int(step) for step in told]
+
+
+def partial_file(run_dir: Path) -> tuple[int, int] | None:
+    """What tells an unfinished batch from an earlier one."""
+    path = run_dir / "batches" / ".rank-000.partial"
+    return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
+
+
 def main() -> None:
     """Fork, kill, look; again and again."""
     run_dir, rounds = Path(sys.argv[1]), int(sys.argv[2])
     torch.set_num_threads(1)
     chance = random.Random(sys.argv[3] if len(sys.argv) > 3 else "0")
-    longest = 3 * seconds_of_a_record(run_dir)
-    start, left_partial, unnamed = 1, 0, 0
+    longest = 2 * seconds_of_a_record(run_dir)
+    start, in_batch, in_record = 1, 0, 0
     steps: list[int] = []
     for _ in range(rounds):
-        reading, writing = os.pipe()
-        process = os.fork()
-        if not process:
-            os.close(reading)
-            record_until_killed(run_dir, start, writing)
-        os.close(writing)
-        time.sleep(chance.uniform(0.0, longest))
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
-        with os.fdopen(reading, "rb") as file:
-            told = file.read().split()
-        assert b"lost" not in told
-        finished = [int(step) for step in told]
-        before, steps = steps, whole_lines(run_dir / "record" / "terms.jsonl")
+        before, partial = steps, partial_file(run_dir)
+        after = chance.randrange(3)
+        finished = killed_after(run_dir, start, after, chance.uniform(0.0, longest))
+        steps = whole_lines(run_dir / "record" / "terms.jsonl")
         assert steps[: len(before)] == before, "a record went missing"
-        assert set(finished) <= set(steps[len(before) :]), "a finished record is not there"
-        assert len(steps) - len(before) - len(finished) in (0, 1)
+        new = steps[len(before) :]
+        assert new[: len(finished)] == finished, "a finished record is not there"
+        assert len(new) - len(finished) in (0, 1)
         batches = whole_batches(run_dir)
-        assert set(finished[-KEEP:]) <= set(batches), "a finished batch is not there"
+        # the step that was killed may have taken the place of the oldest
+        assert set(finished[1 - KEEP :]) <= set(batches), "a finished batch is not there"
         assert len(batches) <= KEEP + 1
-        left_partial += (run_dir / "batches" / ".rank-000.partial").exists()
-        unnamed += len(steps) - len(before) > len(finished)
+        in_batch += partial_file(run_dir) not in (None, partial)
+        in_record += len(new) > len(finished)
         start = max([start - 1, *steps]) + 1
-    counts = {"rounds": rounds, "records": len(steps), "killed while recording": unnamed}
-    print(json.dumps({**counts, "killed while writing a batch": left_partial}))  # noqa: T201
+    counts = {"rounds": rounds, "records": len(steps), "killed in a step": in_record}
+    print(json.dumps({**counts, "killed in a batch": in_batch}))  # noqa: T201
 
 
 if __name__ == "__main__":

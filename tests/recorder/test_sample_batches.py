@@ -59,6 +59,14 @@ def test_resumed_run_keeps_what_it_wrote_last_and_knows_the_old_ones(tmp_path: P
     assert batch_of(tmp_path / "batches" / "step-000001.safetensors")[1]["x"].shape == (10,)
 
 
+def test_bound_holds_after_kills_that_each_left_one_too_many(tmp_path: Path) -> None:
+    for step in range(1, 6):
+        record(Recorder(tmp_path, every=1), step)
+    recorder = Recorder(tmp_path, every=1, keep=2, max_bytes=10_000)
+    record(recorder, 6, size=5_000)  # too large to be written, but the bound holds
+    assert names(tmp_path) == [4, 5]
+
+
 def test_files_that_are_not_the_recorders_stay(tmp_path: Path) -> None:
     folder = tmp_path / "batches"
     folder.mkdir()
