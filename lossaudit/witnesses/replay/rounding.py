@@ -65,7 +65,8 @@ class Sums(Struct, frozen=True):
         total: of the rows' losses.
         magnitude: of their absolute values.
         error: of the rows' errors, in units of u.
-        weight: what a mean divides by.
+        weight: what the function's own mean divides by.
+        mask: the sum of the mask; the rows where there is none.
         rows: their number.
     """
 
@@ -73,6 +74,7 @@ class Sums(Struct, frozen=True):
     magnitude: float
     error: float
     weight: float
+    mask: float
     rows: int
 
 

@@ -32,6 +32,9 @@ class Rows(Struct, frozen=True):
 
     def samples(self) -> Iterator[Rows]:
         """The rows of each sample, along the first dimension."""
+        if not self.dims:
+            yield self
+            return
         for i in range(self.operands.prediction.shape[0]):
             here = slice(i, i + 1)
             part = self.operands.each(lambda tensor, here=here: tensor[here])  # type: ignore[misc]
@@ -63,7 +66,7 @@ def sum_rows(
         converted: a dtype to which every number is rounded first.
     """
     units = Units(dtype)
-    totals, magnitudes, errors, weights = [], [], [], []
+    totals, magnitudes, errors, weights, masks = [], [], [], [], []
     count = 0
     for operands, mask in rows.blocks():
         block = operands.each(lambda tensor: _doubled(tensor, function, converted))
@@ -71,13 +74,20 @@ def sum_rows(
         count += value.numel()
         if mask is not None:
             share = mask.double()
-            value, error = value * share, (error + value.abs()) * share
-            weight = share if weight is None else weight * share
+            value, error = value * share, (error + value.abs()) * share.abs()
+            masks.append(float(share.sum()))
         totals.append(float(value.sum()))
         magnitudes.append(float(value.abs().sum()))
         errors.append(float(error.sum()))
         weights.append(value.numel() if weight is None else float(weight.sum()))
-    return Sums(_added(totals), _added(magnitudes), _added(errors), _added(weights), count)
+    return Sums(
+        _added(totals),
+        _added(magnitudes),
+        _added(errors),
+        _added(weights),
+        count if rows.mask is None else _added(masks),
+        count,
+    )
 
 
 def _doubled(tensor: Tensor, function: TermFunction, converted: str | None) -> Tensor:

@@ -48,6 +48,16 @@ class Units(Struct, frozen=True):
     dtype: str
 
     @property
+    def roundoff(self) -> float:
+        """u itself."""
+        return FORMATS[self.dtype].unit_roundoff
+
+    @property
+    def share(self) -> float:
+        """The unit roundoff of the accumulation dtype, in units of u."""
+        return accumulation_roundoff(self.dtype) / self.roundoff
+
+    @property
     def floor(self) -> float:
         """What one product or quotient may lose to underflow: half the smallest subnormal."""
         form = FORMATS[self.dtype]
@@ -55,8 +65,7 @@ class Units(Struct, frozen=True):
 
     def chain(self, count: int) -> float:
         """What adding `count` numbers may lose, per unit of their absolute sum."""
-        share = accumulation_roundoff(self.dtype) / FORMATS[self.dtype].unit_roundoff
-        return additions(count) * share
+        return additions(count) * self.share
 
 
 class Losses(NamedTuple):
@@ -101,6 +110,7 @@ class TermFunction(Struct, frozen=True):
         reductions: those that it has.
         roundings: the most roundings that one row's loss takes.
         index_target: an integer target holds class indices, not numbers.
+        layered: names with a `*` stand for one tensor of each layer.
     """
 
     name: str
@@ -112,6 +122,7 @@ class TermFunction(Struct, frozen=True):
     reductions: tuple[str, ...] = ("mean", "sum", "none")
     roundings: int = 8
     index_target: bool = False
+    layered: bool = False
 
     def is_numbers(self, tensor: Tensor) -> bool:
         """Whether training converts a tensor to its dtype: class indices stay integers."""
