@@ -60,7 +60,9 @@ def find_alignment(
     found = f"{name} reproduces step {step.step:,}, not step {replay.step:,}" if step else ""
     if stored is not None:
         first = found or f"{name} does not reproduce step {replay.step:,}"
-        said = f"{first}{belongs}; the prediction that the batch itself holds gives the logged total"
+        said = (
+            f"{first}{belongs}; the prediction that the batch itself holds gives the logged total"
+        )
         return Aligned(stored, said, {**facts, "stored_prediction": True})
     for other in nearest(others, weights, replay.step):
         right = _agreeing(replayer, Pair(other, batch), settle)
