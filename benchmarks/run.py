@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import event_file
+import replay_tensors
 import start_up
 import tables
 import text_logs
@@ -28,9 +29,10 @@ PARTS = {
     "Tables": tables,
     "Text logs": text_logs,
     "Certified weights": weights,
+    "Terms over stored tensors": replay_tensors,
 }
 TABLE = "| what | figures | counts | held to | holds |\n|---|---|---|---|---|"
-PACKAGES = ("numpy", "polars", "duckdb", "tensorboard", "typer", "rich", "highspy")
+PACKAGES = ("numpy", "polars", "duckdb", "tensorboard", "typer", "rich", "highspy", "torch")
 HEAD = """# Benchmarks
 
 Made by `python benchmarks/run.py --write`; the scripts beside it say what each row does. Every
