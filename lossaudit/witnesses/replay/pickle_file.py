@@ -154,10 +154,10 @@ def _answer(opened: OpenedFile) -> bytes:
         watchdog.start()
         try:
             answer = process.stdout.read(_LONGEST + 1)
-        finally:
             process.stdout.close()  # one that has more to say ends
+            code = process.wait()
+        finally:
             watchdog.cancel()
-        code = process.wait()
     if len(answer) > _LONGEST or code:
         ended = signal.Signals(-code).name if code < 0 else f"code {code}"
         raise ValueError(f"the process that read it was stopped or failed ({ended})")
