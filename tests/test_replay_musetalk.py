@@ -166,7 +166,7 @@ def test_audit_of_the_run_does_the_whole_job() -> None:
     assert kinds[("replay", "main")] is Verdict.PASS
     assert kinds[("log", "log.jsonl")] is Verdict.PASS
     verdicts = [w.verdict.value for w in result.witnesses]
-    assert sorted(verdicts) == ["INCONCLUSIVE"] + ["PASS"] * 5
+    assert sorted(verdicts) == ["INCONCLUSIVE"] + ["PASS"] * 6
     depths = {r.step: (r.depth, Path(r.checkpoint).name) for r in result.witnesses[-1].replays}
     assert depths == {
         1: ("tensors", ""),
