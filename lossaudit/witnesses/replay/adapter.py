@@ -30,12 +30,14 @@ class PassOptions(Struct, frozen=True):
         autocast: to what `torch.autocast` lowered matrix products and convolutions in training.
         tf32: convolutions take TF32 inputs, as cuDNN's do by default on GPUs since Ampere.
         draw: number of the draw, for what the pass samples; the same number draws the same.
+        rng: the random state before the step, as the recorder writes it; then `draw` means nothing.
     """
 
     dtype: Literal["float32", "float64"] = "float32"
     autocast: Autocast = "none"
     tf32: bool = False
     draw: int = 0
+    rng: str = ""
 
 
 class Models(Struct, frozen=True):
@@ -76,6 +78,7 @@ class Adapter(Struct, frozen=True):
             output of that depth.
         parts: {part: what it is and where it is looked for}.
         sampled: which tensors the pass draws at random where the batch lacks them.
+        lowered: outputs that lie on the grid of autocast's dtype where training used it.
         notice: said to the user before anything is run; empty where nothing needs saying.
     """
 
@@ -87,6 +90,7 @@ class Adapter(Struct, frozen=True):
     forward: Callable[[Models, Tensors, Depth, PassOptions], dict[str, Tensor]]
     parts: Mapping[str, str] = field(default_factory=dict)
     sampled: tuple[str, ...] = ()
+    lowered: tuple[str, ...] = ()
     notice: str = ""
 
     def missing(self, depth: Depth, tensors: Tensors) -> list[str]:

@@ -16,6 +16,7 @@ from lossaudit.witnesses.replay.load_into import load_into
 from lossaudit.witnesses.replay.names import listed, shown
 from lossaudit.witnesses.replay.nonfinite import nonfinite_counts
 from lossaudit.witnesses.replay.opened_file import OpenedFile, open_stored
+from lossaudit.witnesses.replay.pickle_file import open_pickle
 from lossaudit.witnesses.replay.shards import (
     check_complete,
     read_index,
@@ -25,7 +26,13 @@ from lossaudit.witnesses.replay.shards import (
 from lossaudit.witnesses.replay.step_names import step_of
 from lossaudit.witnesses.replay.tensor_file import tensors_of
 from lossaudit.witnesses.replay.tensor_names import without_wrappers
-from lossaudit.witnesses.replay.weight_files import WeightFiles, sibling_of, weights_in
+from lossaudit.witnesses.replay.weight_files import (
+    PICKLES,
+    WeightFiles,
+    refuse_distributed,
+    sibling_of,
+    weights_in,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,7 +107,8 @@ def open_checkpoint(path: str, allow_pickle: bool = False) -> Checkpoint:
             decides.
     """
     weights = weights_in(path) if _is_folder(path) else _named(path)
-    stored = _sharded(weights.path) if weights.is_index else _single(weights.path, allow_pickle)
+    read = _sharded if weights.is_index else _single
+    stored = read(weights.path, allow_pickle)
     if not stored.tensors:
         raise InputError("holds no tensors", where=weights.path, expected="weights of a model")
     try:
@@ -131,9 +139,12 @@ def _is_folder(path: str) -> bool:
 
 def _named(path: str) -> WeightFiles:
     """A file that was named itself; what it is, its content decides."""
-    opened = open_stored(path)
-    kind = kind_of(opened)
-    if kind in ("zip", "pickle") and (beside := sibling_of(path)):
+    if Path(path).name == ".metadata" or path.endswith(".distcp"):
+        refuse_distributed(Path(path).parent)
+    beside = sibling_of(path)
+    is_pickle = path.endswith(PICKLES)
+    kind = "pickle" if beside and is_pickle else kind_of(open_stored(path))
+    if beside and kind in ("zip", "pickle"):
         note = f"the weights are those in {shown(Path(beside).name)}, not the pickle's"
         return WeightFiles(beside, beside.endswith(".json"), note)
     return WeightFiles(path, kind == "json")
@@ -141,27 +152,31 @@ def _named(path: str) -> WeightFiles:
 
 def _single(path: str, allow_pickle: bool) -> Stored:
     opened = open_stored(path)
-    file = tensors_of(opened)
-    return Stored("safetensors", file.tensors, (opened,))
+    if kind_of(opened) in ("zip", "pickle"):
+        tensors, note = open_pickle(opened, allow_pickle)
+        return Stored("pickle", tensors, (opened,), (note,))
+    return Stored("safetensors", tensors_of(opened).tensors, (opened,))
 
 
-def _sharded(path: str) -> Stored:
+def _sharded(path: str, allow_pickle: bool) -> Stored:
     """All shards of an index; each is hashed while the others are opened."""
     index = read_index(path)
     found: dict[str, list[str]] = {}
     tensors: dict[str, Tensor] = {}
-    opened = [index.opened]
+    opened, layout = [index.opened], ""
+    notes: list[str] = []
     for shard in index.shards:
-        file = tensors_of(open_stored(shard_path(path, shard)))
-        opened.append(file.opened)
-        for name, tensor in file.tensors.items():
+        part = _single(shard_path(path, shard), allow_pickle)
+        opened += part.opened
+        notes += part.notes
+        layout = f"{len(index.shards)} {part.layout} shards"
+        for name, tensor in part.tensors.items():
             found.setdefault(name, []).append(shard)
             tensors[name] = tensor
     check_complete(index, found)
     unknown = [name for name in tensors if name not in index.weight_map]
-    note = f"tensors that the index does not name: {listed(unknown)}" if unknown else ""
-    layout = f"{len(index.shards)} safetensors shards"
-    return Stored(layout, tensors, tuple(opened), (note,))
+    notes += [f"tensors that the index does not name: {listed(unknown)}"] if unknown else []
+    return Stored(layout, tensors, tuple(opened), tuple(notes))
 
 
 def _config(folder: Path) -> tuple[Mapping[str, Any], tuple[OpenedFile, ...], str]:

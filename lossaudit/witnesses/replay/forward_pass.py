@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,11 +20,12 @@ SAMPLES_AT_ONCE = 8
 
 @contextmanager
 def running(options: PassOptions, device: str) -> Iterator[None]:
-    """No gradients, and TF32 exactly where the options want it."""
+    """No gradients, random numbers and TF32 as the options want them."""
     import torch
 
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode())
+        stack.enter_context(seeded(options, device))
         if device.startswith("cuda"):
             # cuDNN's own default is TF32; matrix products are left in float32, torch's default.
             flags = torch.backends.cudnn.flags(enabled=True, allow_tf32=options.tf32)
@@ -119,13 +122,44 @@ def _doubled(tensor: Any) -> Any:
 
 
 @contextmanager
-def seeded(draw: int, device: str) -> Iterator[None]:
-    """torch's random state as the number of a draw gives it; afterwards as it was before."""
+def seeded(options: PassOptions, device: str) -> Iterator[None]:
+    """torch's random state as the options want it; afterwards as it was before."""
     import torch
 
-    with torch.random.fork_rng([device] if device.startswith("cuda") else []):
-        torch.manual_seed(draw)
+    on_cuda = device.startswith("cuda")
+    with torch.random.fork_rng([device] if on_cuda else []):
+        torch.manual_seed(options.draw)
+        state = stored_state(options.rng, device) if options.rng else None
+        if state is not None and on_cuda:
+            torch.cuda.set_rng_state(state, device)
+        elif state is not None:
+            torch.set_rng_state(state)
         yield
+
+
+def stored_state(text: str, device: str) -> Tensor | None:
+    """The state of the generator that a device draws from, out of a batch's `rng`.
+
+    Args:
+        text: the recorder's JSON: {"torch": base64, "cuda": [base64, ...], ...}.
+        device: of the replay.
+
+    Returns:
+        None where the text has no such state, or where training drew on another kind of device.
+    """
+    import torch
+
+    try:
+        state = json.loads(text)
+        on_cuda, of_devices = device.startswith("cuda"), state.get("cuda", [])
+        if on_cuda != bool(of_devices):
+            return None
+        chosen = of_devices[int(device.partition(":")[2] or 0)] if on_cuda else state["torch"]
+        found = torch.frombuffer(bytearray(b64decode(chosen, validate=True)), dtype=torch.uint8)
+        torch.Generator(device).set_state(found)
+    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, RecursionError):
+        return None
+    return found
 
 
 def in_pieces(run: Callable[..., Tensor], *batches: Tensor) -> Tensor:

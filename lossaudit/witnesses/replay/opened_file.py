@@ -41,7 +41,7 @@ class OpenedFile:
         self.path = path
         self.size = status.st_size
         self.descriptor = descriptor
-        self._state = _state_of(status)
+        self._status = status
         self._content: bytearray | None = None
         self._digest: Future[str] | None = None
         weakref.finalize(self, os.close, descriptor)
@@ -96,16 +96,17 @@ class OpenedFile:
             digest = self._digest.result()
         except OSError as error:
             raise self._unreadable(error) from None
-        self.check_unchanged()
+        if self._content is None:
+            self.check_unchanged()
         return StoredFile(self.path, digest, self.size)
 
     def check_unchanged(self) -> None:
         """Say so where somebody wrote to the file since it was opened.
 
         Raises:
-            InputError: if its size or its times are no longer the same.
+            InputError: if its size or its times are no longer those that it had.
         """
-        if self._content is None and _state_of(os.fstat(self.descriptor)) != self._state:
+        if _is_written(self._status, os.fstat(self.descriptor)):
             raise InputError(
                 "was written to while it was read, so that its digest says nothing",
                 where=self.path,
@@ -136,8 +137,15 @@ def open_stored(path: str) -> OpenedFile:
     return OpenedFile(path, descriptor, status)
 
 
-def _state_of(status: os.stat_result) -> tuple[int, ...]:
-    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+def _is_written(before: os.stat_result, after: os.stat_result) -> bool:
+    """Whether a file's content may be another one.
+
+    A file that was only replaced under its path keeps its content; its ctime changes with the
+    number of its links. Otherwise ctime tells writes whose mtime was put back.
+    """
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        return True
+    return before.st_nlink == after.st_nlink and before.st_ctime_ns != after.st_ctime_ns
 
 
 def _read(descriptor: int, start: int, size: int) -> bytes:

@@ -11,8 +11,8 @@ device      such as "cpu" or "cuda:0"
 dtype       torch.float32, or torch.float64 when float32's error is measured
 
 What it returns is added to the batch's tensors, by the names that the spec's terms use. It runs
-without gradients and under the autocast that the spec declares, with torch's random state seeded by
-the number of the draw. It may keep its network between calls.
+without gradients and under the autocast that the spec declares, with torch's random state as it was
+stored, or seeded by the number of the draw. It may keep its network between calls.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from lossaudit.errors import UsageError
 from lossaudit.model.replay import Depth
 from lossaudit.witnesses.replay.adapter import Adapter, Models, PassOptions, Tensors
-from lossaudit.witnesses.replay.forward_pass import running, seeded
+from lossaudit.witnesses.replay.forward_pass import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,6 @@ def adapter_of(name: str) -> Adapter:
         with (
             _blamed_on(name),
             running(options, models.device),
-            seeded(options.draw, models.device),
             torch.autocast(device_type, lowered, lowered is not None),
         ):
             given = function(checkpoint, tensors, models.device, getattr(torch, options.dtype))

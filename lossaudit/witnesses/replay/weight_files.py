@@ -63,10 +63,12 @@ def weights_in(folder: str) -> WeightFiles:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot be read: {reason}", where=folder) from None
-    refuse_distributed(folder, names)
+    refuse_distributed(Path(folder))
     for endings in ((".safetensors",), PICKLES):
         if found := _candidates(folder, names, endings):
             return _only(folder, found, endings)
+    for name in names:
+        refuse_distributed(Path(folder, name))
     parts = [n for n in names if Path(folder, n).is_dir() and _has_weights(Path(folder, n))]
     if raw := [n for n in parts if not _EMA.search(n)]:
         parts_left = [n for n in parts if n not in raw]
@@ -95,31 +97,30 @@ def sibling_of(path: str) -> str | None:
     stems = [stem, *(["model"] if stem == "pytorch_model" else [])]
     for name in stems:
         for ending in (".safetensors", ".safetensors.index.json"):
-            if (beside := file.with_name(name + ending)).is_file():
+            beside = file.with_name(name + ending)
+            if beside != file and beside.is_file():
                 return str(beside)
     return None
 
 
-def refuse_distributed(folder: str, names: Sequence[str]) -> None:
+def refuse_distributed(folder: Path) -> None:
     """Refuse what only the program that wrote it can put together.
 
     Raises:
         InputError: for a DCP or FSDP folder, whose `.metadata` is a pickle that torch executes,
             and for DeepSpeed's partitioned states.
     """
-    for name in ("", *names):
-        inner = Path(folder, name)
-        if (inner / ".metadata").exists() or any(inner.glob("*.distcp")):
-            raise InputError(
-                "is a distributed checkpoint (DCP, FSDP), whose .metadata is a pickle",
-                where=str(inner),
-                expected="weights in one safetensors file, or in shards with an index",
-                hint=_MERGE,
-            )
-    if "zero_to_fp32.py" in names:
+    if (folder / ".metadata").exists() or any(folder.glob("*.distcp")):
+        raise InputError(
+            "is a distributed checkpoint (DCP, FSDP), whose .metadata is a pickle",
+            where=str(folder),
+            expected="weights in one safetensors file, or in shards with an index",
+            hint=_MERGE,
+        )
+    if (folder / "zero_to_fp32.py").exists():
         raise InputError(
             "is a DeepSpeed checkpoint, whose weights are in pieces",
-            where=folder,
+            where=str(folder),
             expected="weights in one safetensors file, or in shards with an index",
             hint="run its zero_to_fp32.py with --safe_serialization, where you trust it",
         )

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import sys
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from musetalk_samples import ADAPTER, MAIN, PARTS, batch, models, without
 from torch import Tensor
 
 from lossaudit.errors import InputError, UsageError
-from lossaudit.witnesses.replay.adapter import Models, PassOptions, load_adapter
+from lossaudit.witnesses.replay.adapter import Models, PassOptions
 from lossaudit.witnesses.replay.checkpoint import open_checkpoint
 from lossaudit.witnesses.replay.musetalk import (
     PUBLISHED_UNET,
@@ -23,25 +21,6 @@ from lossaudit.witnesses.replay.musetalk import (
     with_new_names,
 )
 from lossaudit.witnesses.replay.network_config import build_network
-
-MAIN = Path(__file__).parents[3] / "fixtures" / "musetalk-tiny" / "runs" / "main"
-PARTS = {"vae": str(MAIN / "vae"), "unet_config": str(MAIN / "unet" / "config.json")}
-ADAPTER = load_adapter("musetalk-v1")
-
-
-@cache
-def models(step: int | None = 300) -> Models:
-    checkpoint = None if step is None else open_checkpoint(str(MAIN / f"checkpoint-{step}"))
-    return ADAPTER.load(checkpoint, PARTS, "cpu")
-
-
-@cache
-def batch(step: int) -> dict[str, Tensor]:
-    return load_file(MAIN / "batches" / f"step-{step:06d}.safetensors")
-
-
-def without(tensors: dict[str, Tensor], *words: str) -> dict[str, Tensor]:
-    return {n: t for n, t in tensors.items() if not any(word in n for word in words)}
 
 
 def terms(tensors: dict[str, Tensor]) -> tuple[float, float]:

@@ -77,21 +77,21 @@ def forward(
 
 
 def draw_latents(models: Models, given: Tensors, options: PassOptions) -> dict[str, Tensor]:
-    """The latents that the batch lacks, drawn on the CPU so that devices draw the same.
+    """The latents that the batch lacks, drawn in training's order.
 
-    In float32, and so without what encoding in float16 rounds, where a second precision is asked.
+    On the CPU, so that every device draws the same, unless training's own random state is there.
+    Encoded in float16 as in training, but not where the pass measures what that rounds away.
     """
     import torch
 
     vae: Any = models.networks["vae"]
-    generator = torch.Generator().manual_seed(options.draw)
+    device = models.device if options.rng else "cpu"
     found = {}
     for name, source in DRAWN.items():
         if name in given or source not in given:
             continue
-        half = options.dtype == "float32"
-        mean, std = posterior(vae, given[source], half)
-        noise = torch.randn(mean.shape, generator=generator, dtype=torch.float16).to(mean)
+        mean, std = posterior(vae, given[source], half=options.dtype == "float32")
+        noise = torch.randn(mean.shape, dtype=torch.float16, device=device).to(mean)
         found[name] = (mean + std * noise) * vae.config.scaling_factor
     return found
 
@@ -155,4 +155,5 @@ ADAPTER = Adapter(
     forward=forward,
     parts=PARTS,
     sampled=tuple(DRAWN),
+    lowered=("image_pred",),
 )
