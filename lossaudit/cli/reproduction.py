@@ -26,9 +26,9 @@ _LIBRARIES = ("numpy", "polars", "torch", "diffusers", "safetensors")
 
 
 def with_reproduction(result: Result) -> Result:
-    """The result with its command, inputs and environment, where a command is running."""
+    """The result with its command, inputs and environment; a stored result keeps its own."""
     context = _context()
-    if context is None:
+    if context is None or result.reproduction is not None:
         return result
     arguments = tuple(_arguments(context))
     made = Reproduction(
