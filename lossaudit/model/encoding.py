@@ -81,6 +81,7 @@ def encode_witness(witness: Witness) -> dict[str, Any]:
             for r in witness.rivals
         ],
         "replays": [encode_replay(r) for r in witness.replays],
+        **({"means": encode_value(dict(witness.means))} if witness.means else {}),
         **({} if witness.balance is None else {"balance": encode_balance(witness)}),
         **_identification(witness.identification),
     }

@@ -109,6 +109,7 @@ class Witness(Struct, frozen=True):
         identification: what `lossaudit identify` found, or None where it was not asked.
         series: step, total, recomputed, residual, tolerance and terms, downsampled for plots.
         replays: the steps that were recomputed, where the witness is a replay.
+        means: of the recomputed total and of each term in float64 over the replays, summed exactly.
     """
 
     kind: str
@@ -135,6 +136,7 @@ class Witness(Struct, frozen=True):
     balance: Balance | None = None
     identification: Identification | None = None
     replays: tuple[Replay, ...] = ()
+    means: Mapping[str, float] = field(default_factory=dict)
 
 
 class Declared(Struct, frozen=True):

@@ -178,6 +178,7 @@ class WitnessWire(Struct):
     weights_note: str = ""
     rivals: Few[Rival] = []
     replays: Annotated[list[ReplayWire], Meta(max_length=100 * MANY)] = []
+    means: Named[Number] = {}
     balance: BalanceWire | None = None
 
 
