@@ -46,6 +46,7 @@ def decode_result(document: object) -> Result:
         tuple((s.check, s.reason) for s in read.skipped),
         read.version,
         read.environment,
+        reproduction=read.reproduction,
     )
 
 

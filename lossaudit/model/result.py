@@ -13,6 +13,7 @@ from lossaudit.model.balance import Balance, Share
 from lossaudit.model.finding import Finding, Location, Verdict
 from lossaudit.model.identification import Identification
 from lossaudit.model.replay import Replay
+from lossaudit.model.reproduction import Reproduction
 
 SCHEMA = "lossaudit/1"
 
@@ -162,6 +163,7 @@ class Result(Struct, frozen=True):
     skipped: tuple[tuple[str, str], ...] = ()
     version: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    reproduction: Reproduction | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-ready values; numbers that JSON cannot hold are strings."""

@@ -132,7 +132,7 @@ class Replayer(Struct):
             conditions,
             step.batch.rng,
         )
-        caution = "; ".join((*measured.notes, *step.models.notes))
+        caution = "; ".join((*measured.notes, *step.models.said))
         return Computed(measured.terms, measured.tensors, measured.noise, caution)
 
     def replay(self, step: Step, definitions: Definitions | None = None) -> Replay:

@@ -132,7 +132,7 @@ def test_the_raw_weights_are_chosen_and_said(paths: str, wanted: str, note: str)
 
 def test_states_beside_parameter_groups_are_no_weights() -> None:
     dicts = {"opt": ["state", "param_groups"]}
-    assert chosen("net/a", "opt/state/0/exp_avg", dicts=dicts)[0] == {"net/a"}
+    assert chosen("gen/a", "opt/state/0/exp_avg", dicts=dicts)[0] == {"gen/a"}
 
 
 @pytest.mark.parametrize(
