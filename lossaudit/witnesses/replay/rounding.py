@@ -112,7 +112,7 @@ def reduced(sums: Sums, denominator: float, dtype: str, roundings: int, masked: 
     half += _gamma(2, unit) * (abs(value) + half) + FORMATS[dtype].smallest_subnormal
     double = FORMATS["float64"].unit_roundoff  # our own evaluation, block by block
     half += double * (2 * additions(BLOCK_ELSEWHERE) * reach + 2 * sums.error / denominator)
-    return Estimate(value, half)
+    return Estimate(value, math.inf if math.isnan(half) else half)  # NaN: an infinite error times 0
 
 
 def combined(parts: list[tuple[float, Estimate]], denominator: float, dtype: str) -> Estimate:

@@ -130,10 +130,14 @@ def _sum_block(
         share = mask.double()
         value, error, own_error = value * share, (error + value.abs()) * share.abs(), True
     total = float(value.sum())
+    magnitude = total if function.positive and share is None else float(value.abs().sum())
+    lost = float(error.sum()) if own_error else total
+    if magnitude > units.largest and bool((value.abs() > units.largest).any()):
+        lost = math.inf  # a loss overflows in training's dtype
     return _Part(
         total,
-        total if function.positive and share is None else float(value.abs().sum()),
-        float(error.sum()) if own_error else total,
+        magnitude,
+        lost,
         count if weight is None else float(weight.sum()),
         count if share is None else float(share.sum()),
         count,
