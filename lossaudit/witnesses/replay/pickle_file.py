@@ -74,8 +74,8 @@ def open_pickle(opened: OpenedFile, allow_pickle: bool) -> tuple[dict[str, Tenso
             "is a pickle, which can run code",
             where=opened.path,
             expected="a safetensors file",
-            hint="--allow-pickle reads its tensors in a process with limits; or, where you trust it, "
-            f"{CONVERT}",
+            hint="--allow-pickle reads its tensors in a process with limits; or, where you trust "
+            f"it, {CONVERT}",
         )
     if kind_of(opened) != "zip":
         raise _refused_format(opened)
