@@ -85,7 +85,7 @@ def deliver(result: Result, destination: Destination) -> None:
     """Render and write one report."""
     report: Report = registry.find(REPORTS, destination.format, Report)
     if destination.path is not None:
-        _write(destination.path, report.render(result, Page()))
+        write_text(destination.path, report.render(result, Page()))
         return
     if sys.stdout is None:  # closed by the caller: there is nobody to tell
         return
@@ -104,8 +104,12 @@ def deliver(result: Result, destination: Destination) -> None:
         raise _unwritable("standard output", error) from None
 
 
-def _write(path: str, text: str) -> None:
-    """Write a report to a file, or into a device or pipe that stands there."""
+def write_text(path: str, text: str) -> None:
+    """Write a report to a file, or into a device or pipe that stands there.
+
+    Raises:
+        UsageError: if it cannot be written; an old file is left as it was.
+    """
     target = Path(path).resolve()  # a link stays a link
     try:
         if target.exists() and not target.is_file():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from collections.abc import Callable, Iterator
 from math import isfinite
 
@@ -28,6 +30,12 @@ class Check(Struct, frozen=True):
     severity: Severity
     run: Callable[[LogEvidence], Iterator[Finding]]
     refutes: bool = False
+
+
+def manual(check: Check) -> str:
+    """The manual page of a check: its module's docstring."""
+    module = importlib.import_module(check.run.__module__)
+    return inspect.getdoc(module) or ""
 
 
 def explained(check: Check, evidence: LogEvidence) -> Iterator[Finding]:

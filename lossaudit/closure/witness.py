@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome, ViolatingRow
-from lossaudit.model.finding import Verdict
+from lossaudit.model.finding import Location, Verdict
 from lossaudit.model.result import Declared, Rival, Violation, Weight, Witness
 from lossaudit.model.steps import steps_in_words
 from lossaudit.spec.schema import Spec
@@ -51,6 +51,7 @@ def describe(
         ),
         shares=dict(outcome.shares),
         series=dict(outcome.series),
+        violation_ranges=outcome.runs,
     )
 
 
@@ -64,6 +65,7 @@ def describe_spec(spec: Spec, evidence: Sequence[LogEvidence]) -> Declared:
         spec.sha256,
         dtypes.pop() if len(dtypes) == 1 else spec.dtype,
         spec.sources,
+        Location(spec.path, spec.line) if spec.path and spec.line else None,
     )
 
 

@@ -33,7 +33,8 @@ def load_spec(name_or_path: str) -> Spec:
     if {"/", "\\"} & set(name_or_path) or path.suffix in (".yaml", ".yml") or path.is_file():
         return _read(path)
     if name_or_path in (known := preset_names()):
-        return _read(_presets_folder() / f"{name_or_path}.yaml")
+        preset = _read(_presets_folder() / f"{name_or_path}.yaml")
+        return replace(preset, line=0)  # no file of the user's
     raise UsageError(
         f"no preset and no file is called {name_or_path!r}",
         expected=f"a spec file, or one of {', '.join(known) or '(no presets)'}",
