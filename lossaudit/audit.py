@@ -171,7 +171,7 @@ def _kept(found: Sequence[Finding], verdict: Verdict, options: AuditOptions) -> 
 def choose_exit_code(
     verdict: Verdict, findings: Sequence[Finding], damaged: bool, options: AuditOptions
 ) -> ExitCode:
-    """Damage has an exit code of its own, so its findings do not count as code 1, nor known ones."""
+    """The code; known findings do not count, nor does damage as code 1: it has one of its own."""
     counted = [f for f in findings if f.check != "damaged-input" and not f.known]
     if any(f.severity.rank >= options.fail_on.rank for f in counted):
         return ExitCode.FINDING

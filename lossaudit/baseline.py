@@ -1,7 +1,8 @@
 """Known findings: a file that says which are accepted, and why.
 
 A finding that it names is listed with the reason and does not change the exit code; the verdict
-stays what it is. An entry that matches nothing any more is said.
+stays what it is. An entry with `rows` accepts no more rows than that. One that matches no finding
+any more is said.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lossaudit.errors import Problem, SpecError, UsageError
+from lossaudit.model.finding import Finding
 from lossaudit.model.places import fingerprints
 from lossaudit.model.result import Result
 from lossaudit.spec.config_weights import read_bytes
@@ -20,15 +22,32 @@ from lossaudit.spec.strict_yaml import compose_yaml
 from lossaudit.spec.yaml_nodes import Node
 
 KEYS = ("fingerprint", "check", "reason")
+COUNTED = ("refuted_rows", "rows")
+"""Keys of evidence that say how many rows a finding is about."""
+
 EXAMPLE = "findings: [{fingerprint: ..., check: dominant-term, reason: why it is accepted}]"
 
 
 class Entry(Struct, frozen=True):
-    """One accepted finding: its check, why, and the line of the entry."""
+    """One accepted finding.
+
+    Attributes:
+        check: its check.
+        reason: why it is accepted.
+        line: of the entry in its file.
+        rows: on how many rows at most; None for any number.
+    """
 
     check: str
     reason: str
     line: int
+    rows: float | None = None
+
+    def accepts(self, finding: Finding) -> bool:
+        """Whether this is the finding meant, and no larger than it was."""
+        rows = _rows(finding)
+        within = self.rows is None or rows is None or rows <= self.rows
+        return self.check == finding.check and within
 
 
 class Baseline(Struct, frozen=True):
@@ -69,14 +88,19 @@ def _take(node: Node, entries: dict[str, Entry], problems: list[Problem]) -> Non
     """One entry, or what is wrong with it."""
     known = {key: node.find(key) for key in KEYS}
     texts = {key: n.text.strip() if n is not None else "" for key, n in known.items()}
-    faults = [f"the key {key!r} is unknown" for key in node.keys if key not in KEYS]
+    faults = [f"the key {key!r} is unknown" for key in node.keys if key not in (*KEYS, "rows")]
     faults += [f"the entry has no {key}" for key in KEYS if not texts[key]]
     fingerprint = texts["fingerprint"]
+    limit = node.find("rows")
+    rows = limit.value if limit is not None else None
+    if limit is not None and (not isinstance(rows, float) or not rows >= 1):
+        faults.append("rows is no number of rows")
     if fingerprint in entries:
         faults.append(f"the fingerprint is on line {entries[fingerprint].line} too")
     problems += [Problem(fault, *node.place(), expected=EXAMPLE) for fault in faults]
     if not faults:
-        entries[fingerprint] = Entry(texts["check"], texts["reason"], node.line)
+        most = rows if isinstance(rows, float) else None
+        entries[fingerprint] = Entry(texts["check"], texts["reason"], node.line, most)
 
 
 def with_baseline(result: Result, baseline: Baseline | None) -> Result:
@@ -87,9 +111,9 @@ def with_baseline(result: Result, baseline: Baseline | None) -> Result:
     marked = []
     for finding, fingerprint in zip(result.findings, prints, strict=True):
         entry = baseline.entries.get(fingerprint)
-        is_known = entry is not None and entry.check == finding.check
+        is_known = entry is not None and entry.accepts(finding)
         marked.append(replace(finding, known=entry.reason) if entry and is_known else finding)
-    used = {p for p, f in zip(prints, marked, strict=True) if f.known}
+    used = set(prints)
     stale = [
         (f"baseline {entry.check}", f"{baseline.path}:{entry.line} matches no finding: delete it")
         for fingerprint, entry in baseline.entries.items()
@@ -109,9 +133,15 @@ def baseline_text(result: Result) -> str:
             f"  # {shown}",
             f"  - fingerprint: '{fingerprint}'",
             f"    check: {finding.check}",
+            *([] if (rows := _rows(finding)) is None else [f"    rows: {rows}"]),
             f"    reason: {_quoted(finding.known)}",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _rows(finding: Finding) -> int | None:
+    counts = (finding.evidence.get(key) for key in COUNTED)
+    return next((c for c in counts if isinstance(c, int)), None)
 
 
 def _quoted(text: str) -> str:

@@ -68,6 +68,8 @@ def test_command_page_is_the_help_texts(golden: Golden) -> None:
         ["check"],
         ["balance"],
         ["identify"],
+        ["report"],
+        ["lint"],
         ["presets"],
         ["readers"],
         ["checks"],

@@ -107,7 +107,9 @@ def destinations_for(
     for destination in destinations:
         destination.refuse_inputs(read)
     if policy.write_baseline is not None:
-        Destination("", policy.write_baseline).refuse_inputs([p for p in read if p != policy.baseline])
+        Destination("", policy.write_baseline).refuse_inputs(
+            [p for p in read if p != policy.baseline]
+        )
     return destinations
 
 

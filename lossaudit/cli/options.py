@@ -87,9 +87,7 @@ NoProgress = Annotated[
 ]
 Baseline = Annotated[
     str | None,
-    typer.Option(
-        metavar="FILE", help="Findings that are accepted: listed, without an exit code."
-    ),
+    typer.Option(metavar="FILE", help="Findings that are accepted: listed, without an exit code."),
 ]
 WriteBaseline = Annotated[
     str | None,

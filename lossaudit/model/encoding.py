@@ -17,10 +17,10 @@ from lossaudit.model.result import SCHEMA, Result, Violation, Witness
 
 def encode_result(result: Result) -> dict[str, Any]:
     """The whole result; keys in the published order."""
-    weighed = [w for w in result.witnesses if w.shares or w.balance is not None]
-    shared = next((w for w in weighed if w.shares), weighed[0] if weighed else None)
-    plotted = next((w for w in result.witnesses if w.series), None)
-    places = {id(w): k for k, w in enumerate(result.witnesses)}
+    witnesses = result.witnesses
+    weighed = [k for k, w in enumerate(witnesses) if w.shares or w.balance is not None]
+    shared = next((k for k in weighed if witnesses[k].shares), weighed[0] if weighed else None)
+    plotted = next((k for k, w in enumerate(witnesses) if w.series), None)
     return {
         "schema": SCHEMA,
         "version": result.version,
@@ -37,16 +37,17 @@ def encode_result(result: Result) -> dict[str, Any]:
             "location": _location(result.spec.location) if result.spec.location else None,
         },
         "witnesses": [
-            encode_witness(w) | _further(w, w is shared, w is plotted) for w in result.witnesses
+            encode_witness(w) | _further(w, k == shared, k == plotted)
+            for k, w in enumerate(witnesses)
         ],
         "findings": [
             encode_finding(f) | {"fingerprint": fingerprint}
             for f, fingerprint in zip(result.findings, fingerprints(result), strict=True)
         ],
-        "balance": encode_balance(shared) if shared else {"terms": {}},
-        "balance_witness": None if shared is None else places[id(shared)],
-        "series": _series(plotted) if plotted else {},
-        "series_witness": None if plotted is None else places[id(plotted)],
+        "balance": {"terms": {}} if shared is None else encode_balance(witnesses[shared]),
+        "balance_witness": shared,
+        "series": {} if plotted is None else _series(witnesses[plotted]),
+        "series_witness": plotted,
         "skipped": [{"check": check, "reason": reason} for check, reason in result.skipped],
         "environment": dict(result.environment),
         "fail_on": result.fail_on.value,

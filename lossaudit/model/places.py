@@ -7,7 +7,7 @@ from collections import Counter
 from hashlib import sha256
 
 from lossaudit.model.finding import Finding, Location
-from lossaudit.model.result import Result
+from lossaudit.model.result import Result, Witness
 
 OF_THE_INPUT = ("damaged-input", "changed-input")
 """Checks whose findings are about a log as a file, whatever was declared."""
@@ -34,8 +34,8 @@ def anchor(result: Result, finding: Finding) -> Location | None:
 def fingerprints(result: Result) -> list[str]:
     """One name per finding that survives moved lines, other steps and other numbers.
 
-    Of the check, the spec's name, the log's path, and the term or tag that it is about; several that
-    agree in these are counted. 32 hexadecimal digits.
+    Of the check, the spec's name, the log's path, and the term or tag that it is about; several
+    that agree in these are counted. 32 hexadecimal digits.
     """
     seen: Counter[str] = Counter()
     found = []
@@ -44,9 +44,18 @@ def fingerprints(result: Result) -> list[str]:
         parts = [finding.check, result.spec.name, repository_path(result, path), _subject(finding)]
         key = "\0".join(parts)
         seen[key] += 1
-        digest = sha256(f"{key}\0{seen[key]}".encode("utf-8", "surrogatepass"))
-        found.append(digest.hexdigest()[:32])
+        found.append(_digest(f"{key}\0{seen[key]}"))
     return found
+
+
+def undecided_fingerprint(result: Result, witness: Witness) -> str:
+    """The same for a witness about which nothing could be said."""
+    path = repository_path(result, witness.source)
+    return _digest(f"inconclusive\0{result.spec.name}\0{path}")
+
+
+def _digest(key: str) -> str:
+    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _subject(finding: Finding) -> str:
