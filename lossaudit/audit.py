@@ -24,7 +24,7 @@ from lossaudit.closure.witness import describe, describe_spec
 from lossaudit.completing import complete
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Finding, Severity, Verdict
-from lossaudit.model.result import ExitCode, Result
+from lossaudit.model.result import ExitCode, Result, Witness
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.log import Progress, ReadLog, read_log
 from lossaudit.witnesses.reader import ReadOptions
@@ -71,7 +71,7 @@ def check_logs(spec: Spec, logs: Sequence[str], options: AuditOptions | None = N
     evidence = [examine(spec, read.log, read.damage, read.changes) for read in reads]
     found = [f for e in evidence for c in checks.values() for f in labelled(c.run(e), e)]
     found += shared_steps(evidence)
-    return conclude(spec, reads, evidence, found, options)
+    return conclude(spec, list(map(seen_log, reads, evidence)), found, options)
 
 
 def chosen_checks(options: AuditOptions) -> dict[str, Check]:
@@ -100,32 +100,47 @@ def labelled(found: Iterable[Finding], evidence: LogEvidence) -> list[Finding]:
     return [replace(f, witness=evidence.log.source) for f in found]
 
 
+class Seen(Struct, frozen=True):
+    """A witness as reports show it, with what concerns the result as a whole.
+
+    Attributes:
+        witness: its entry, verdict included.
+        dtype: in which the total was formed, as the tolerances took it.
+        is_damaged: whether some of its input could not be read.
+    """
+
+    witness: Witness
+    dtype: str
+    is_damaged: bool = False
+
+
+def seen_log(read: ReadLog, evidence: LogEvidence) -> Seen:
+    """A log as a witness."""
+    witness = describe(evidence, *judge(evidence), read.reader, read.sha256)
+    return Seen(witness, evidence.binding.dtype, read.is_damaged)
+
+
 def conclude(
     spec: Spec,
-    reads: Sequence[ReadLog],
-    evidence: Sequence[LogEvidence],
+    seen: Sequence[Seen],
     found: Sequence[Finding],
     options: AuditOptions,
+    skipped: Sequence[tuple[str, str]] = (),
 ) -> Result:
     """Combine verdicts, drop what was not asked for, choose the exit code."""
-    judged = [judge(e) for e in evidence]
-    verdict = combine([v for v, _ in judged])
-    reason = _reason(verdict, [(e.log.source, *j) for e, j in zip(evidence, judged, strict=True)])
-    witnesses = tuple(
-        describe(e, v, r, read.reader, read.sha256)
-        for e, (v, r), read in zip(evidence, judged, reads, strict=True)
-    )
+    witnesses = tuple(s.witness for s in seen)
+    verdict = combine([w.verdict for w in witnesses])
     findings = _kept(found, verdict, options)
-    damaged = any(read.is_damaged for read in reads)
+    damaged = any(s.is_damaged for s in seen)
     left_out = _left_out(options)
     result = Result(
         verdict,
         ExitCode.PASS,
-        reason,
-        describe_spec(spec, evidence),
+        _reason(verdict, witnesses),
+        describe_spec(spec, [s.dtype for s in seen]),
         witnesses,
         tuple(sorted(findings, key=_order)),
-        tuple((name, "not selected") for name in left_out),
+        (*skipped, *((name, "not selected") for name in left_out)),
         __version__,
         {"python": platform.python_version()},
     )
@@ -134,14 +149,17 @@ def conclude(
     return replace(result, exit_code=choose_exit_code(verdict, result.findings, damaged, options))
 
 
-def _reason(verdict: Verdict, judged: Sequence[tuple[str, Verdict, str]]) -> str:
-    """Why, in one sentence; of several logs each is named, since one of them may be undecided."""
-    if len(judged) == 1:
-        return judged[0][2]
-    ordered = sorted(judged, key=lambda j: j[1] != verdict)
-    counts = {v: sum(j[1] == v for j in judged) for v in Verdict}
+def _reason(verdict: Verdict, witnesses: Sequence[Witness]) -> str:
+    """Why, in one sentence; of several witnesses each is named, since one may be undecided."""
+    if len(witnesses) == 1:
+        return witnesses[0].reason
+    ordered = sorted(witnesses, key=lambda w: w.verdict != verdict)
+    counts = {v: sum(w.verdict == v for w in witnesses) for v in Verdict}
     summary = ", ".join(f"{count} {v.value}" for v, count in counts.items() if count)
-    return f"{len(judged)} logs, {summary}: " + "; ".join(f"{s}: {r}" for s, _, r in ordered)
+    said = "; ".join(f"{w.source}: {w.reason}" for w in ordered)
+    kinds = {w.kind for w in witnesses}
+    what = "logs" if kinds == {"log"} else "witnesses"
+    return f"{len(witnesses)} {what}, {summary}: {said}"
 
 
 def _order(finding: Finding) -> tuple[int, str, int, str]:

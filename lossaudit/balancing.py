@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from lossaudit import registry
-from lossaudit.audit import AuditOptions, choose_exit_code, conclude, labelled
+from lossaudit.audit import AuditOptions, choose_exit_code, conclude, labelled, seen_log
 from lossaudit.balance.measure import Measured, measure, not_trained
 from lossaudit.balance.what_if import Question
 from lossaudit.checks.dominant_term import dominating
@@ -60,7 +60,7 @@ def balance_logs(
     measured = [measure(e, questions) for e in evidence]
     pairs = list(zip(evidence, measured, strict=True))
     found = [f for e, m in pairs for f in labelled(_findings(e, m), e)]
-    audited = conclude(spec, reads, evidence, found, options)
+    audited = conclude(spec, list(map(seen_log, reads, evidence)), found, options)
     witnesses = tuple(
         replace(w, shares=m.shares, balance=m.balance)
         for w, m in zip(audited.witnesses, measured, strict=True)

@@ -157,7 +157,9 @@ def _conclude(answers: Sequence[Answer], damaged: bool, options: AuditOptions) -
     first = next((a for a in answers if a.formula), answers[0])
     spec = Declared("identified", "")
     if first.formula:
-        spec = replace(describe_spec(first.spec, [first.evidence]), formula=first.formula)
+        spec = replace(
+            describe_spec(first.spec, [first.evidence.binding.dtype]), formula=first.formula
+        )
     result = Result(
         verdict,
         ExitCode.PASS,

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from lossaudit.model import wire
 from lossaudit.model.balance import Balance, Course, EqualShares, Ratio, Share, WhatIf
 from lossaudit.model.identification import FoundWeight, Identification
+from lossaudit.model.replay import Interval, Recomputed, Replay
 from lossaudit.model.result import Declared, ExitCode, Result, StepRange, Violation, Weight, Witness
 
 
@@ -100,6 +101,7 @@ def _witness(w: wire.WitnessWire) -> Witness:
         _series(w.series),
         _balance(w.balance) if w.balance else None,
         _identification(w.identification) if w.identification else None,
+        tuple(_replay(r) for r in w.replays),
         tuple(StepRange(r.first, r.last, r.rows) for r in w.violation_ranges),
     )
 
@@ -113,6 +115,34 @@ def _identification(found: wire.IdentificationWire) -> Identification:
     return Identification(
         found.total, found.formula, weights, runners_up, found.left_out, found.rows
     )
+
+
+def _replay(r: wire.ReplayWire) -> Replay:
+    return Replay(
+        r.step,
+        r.batch,
+        r.checkpoint or "",
+        r.depth,
+        r.device,
+        _interval(r.total),
+        {
+            n: Recomputed(float(t.value), float(t.float64), float(t.low), float(t.high))
+            for n, t in r.terms.items()
+        },
+        _maybe(r.total_logged),
+        {n: float(t.value) for n, t in r.terms_logged.items()},
+        tuple(r.files),
+        r.dtype,
+        float(r.total_half_width),
+        r.total_source,
+        {n: float(t.half_width) for n, t in r.terms_logged.items()},
+        {n: _interval(i) for n, i in r.given.items()},
+        r.caution,
+    )
+
+
+def _interval(number: wire.IntervalWire) -> Interval:
+    return Interval(float(number.value), float(number.low), float(number.high))
 
 
 def _balance(b: wire.BalanceWire) -> Balance:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from lossaudit.spec.definition import Definition
 from lossaudit.spec.tree import Expr
 
 RIVAL_NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
@@ -22,7 +23,7 @@ class Spec(Struct, frozen=True):
         tags: of every term and logged weight of the formula and the rivals, tried in order.
         parameters: fixed weights by name.
         rivals: formulas that the declared one must be told from: {name: (tree, text)}.
-        terms: definitions: {term: {"kind": "l1", "reduction": "mean", ...}}, as far as declared.
+        terms: definitions by term, as far as declared.
         aggregates: {"total", a term or a tag: kind such as "mean:32"}.
         step: tags or columns that count the steps.
         duplicates: which records of a repeated step count: all, first or last.
@@ -43,7 +44,7 @@ class Spec(Struct, frozen=True):
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     parameters: Mapping[str, float] = field(default_factory=dict)
     rivals: Mapping[str, tuple[Expr, str]] = field(default_factory=dict)
-    terms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    terms: Mapping[str, Definition] = field(default_factory=dict)
     aggregates: Mapping[str, str] = field(default_factory=dict)
     step: tuple[str, ...] = ()
     duplicates: str = "all"

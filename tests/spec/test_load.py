@@ -15,6 +15,7 @@ import yaml
 
 from lossaudit.closure.aggregates import parse_aggregate
 from lossaudit.errors import FormulaError, SpecError, UsageError
+from lossaudit.spec.definition import Definition
 from lossaudit.spec.file_layout import json_schema_text
 from lossaudit.spec.formula import parse_formula
 from lossaudit.spec.load import load_spec, preset_names, presets, spec_from_formula
@@ -72,20 +73,20 @@ def test_the_example_of_the_design_loads_whole() -> None:
             }.items()
         },
         terms={
-            "loss_lip": {
-                "kind": "l1",
-                "reduction": "mean",
-                "prediction": "image_pred_img",
-                "target": "image",
-                "region": "lower_half",
-            },
-            "loss_latents": {
-                "kind": "l1",
-                "reduction": "mean",
-                "prediction": "image_pred",
-                "target": "latents",
-                "note": "in latent space",
-            },
+            "loss_lip": Definition(
+                kind="l1",
+                reduction="mean",
+                prediction="image_pred_img",
+                target="image",
+                region="lower_half",
+            ),
+            "loss_latents": Definition(
+                kind="l1",
+                reduction="mean",
+                prediction="image_pred",
+                target="latents",
+                note="in latent space",
+            ),
         },
         aggregates={"total": "last", "loss/lip": "mean:32"},
         step=("epoch", "iter"),
@@ -376,6 +377,15 @@ def does_not_raise(kind: type[Exception], check: Callable[[], object]) -> bool:
         *(f"log: {{aggregate: {{a: {k}}}}}" for k in ("median:0", "rank-mean:4", "ema:0.0", "x")),
         *("balance: {max_share: 1}", "balance: {max_share: 0}", "balance: {max_share: 1.01}"),
         *("terms: {a: {}}", "terms: {a: {reduction: none}}", "terms: {a: {reduction: avg}}"),
+        *("terms: {a: {beta: 0.5}}", "terms: {a: {beta: x}}", "terms: {a: {kind: anything else}}"),
+        *(
+            "terms: {a: {log_target: true}}",
+            "terms: {a: {log_target: 1}}",
+            "terms: {a: {gamma: 1}}",
+        ),
+        *("terms: {a: {layer_weights: 1}}", "terms: {a: {layer_weights: [1, 0.5]}}"),
+        *("terms: {a: {layer_weights: []}}", "terms: {a: {denominator: whole, dtype: bfloat16}}"),
+        *("terms: {a: {denominator: half}}", "terms: {a: {dtype: int8}}", "terms: {a: {norm: l2}}"),
         *("rivals: {a-b: a}", "rivals: {1a: a}", "rivals: {a: ''}", "rivals: {a: 2}"),
         *("parameters: {'': 1}", "parameters: {a: {file: /x, key: y}}", "parameters: {a: '1'}"),
     ],
