@@ -1,6 +1,8 @@
-"""START HERE. spec + logs -> evidence -> findings -> Result.
+"""START HERE. spec + witnesses -> evidence -> findings -> Result.
 
-read_log      a file becomes a table, with its damage       witnesses/
+find_run      what a run's folder holds                     witnesses/
+read_log      a log becomes a table, with its damage        witnesses/
+replay_steps  batches and weights become recomputed steps   witnesses/replay/
 examine       the table meets the spec: rows are decided    closure/
 checks        each asks one question of the evidence        checks/
 conclude      verdicts are combined, an exit code is chosen
@@ -9,7 +11,8 @@ conclude      verdicts are combined, an exit code is chosen
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -18,16 +21,23 @@ from lossaudit import __version__, registry
 from lossaudit.baseline import Baseline
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence, examine
-from lossaudit.closure.overlap import overlaps
-from lossaudit.closure.verdict import combine, judge
-from lossaudit.closure.witness import describe, describe_spec
+from lossaudit.closure.verdict import combine
+from lossaudit.closure.witness import describe_spec
 from lossaudit.completing import complete
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Finding, Severity, Verdict
 from lossaudit.model.result import ExitCode, Result, Witness
+from lossaudit.seeing import Seen, damage_of, seen_log, seen_replays, shared_steps
+from lossaudit.spec.load import load_spec
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.log import Progress, ReadLog, read_log
 from lossaudit.witnesses.reader import ReadOptions
+
+if TYPE_CHECKING:
+    from lossaudit.replaying import Voices
+    from lossaudit.witnesses.replay.ranks import Ranks
+    from lossaudit.witnesses.replay.request import Request
+    from lossaudit.witnesses.run_folder import RunFolder
 
 
 class AuditOptions(Struct, frozen=True):
@@ -67,11 +77,103 @@ def check_logs(spec: Spec, logs: Sequence[str], options: AuditOptions | None = N
     """
     options = options or AuditOptions()
     checks = chosen_checks(options)
-    reads = [read_log(path, options.reader, options.read, options.progress) for path in logs]
-    evidence = [examine(spec, read.log, read.damage, read.changes) for read in reads]
-    found = [f for e in evidence for c in checks.values() for f in labelled(c.run(e), e)]
-    found += shared_steps(evidence)
-    return conclude(spec, list(map(seen_log, reads, evidence)), found, options)
+    examined = [examine_log(spec, path, options) for path in logs]
+    seen = [seen_log(read, evidence, checks) for read, evidence in examined]
+    return conclude(spec, seen, options, further=shared_steps([e for _, e in examined]))
+
+
+def recompute(
+    spec: Spec,
+    request: Request,
+    logs: Sequence[str] = (),
+    options: AuditOptions | None = None,
+    ranks: Ranks | None = None,
+    voices: Voices | None = None,
+) -> Result:
+    """Recompute the terms of some steps from sample batches and weights, and judge the formula.
+
+    Args:
+        spec: what the run is said to follow, with the definitions of its terms.
+        request: the batches, each with its weights where these are needed.
+        logs: of the same run: their totals go before those that the batches state. They are no
+            witnesses of their own here.
+        options: how to read logs, and which findings count.
+        ranks: the processes that share the work; every one gets the whole result.
+        voices: told what is being done.
+
+    Raises:
+        InputError: if a log cannot be opened.
+        UsageError: if the spec defines no terms, or networks cannot be run.
+    """
+    from lossaudit.replaying import replay_steps
+
+    options = options or AuditOptions()
+    beside = [examine_log(spec, path, options) for path in logs]
+    seen = seen_replays(
+        replay_steps(spec, request, [e for _, e in beside], ranks, voices), chosen_checks(options)
+    )
+    seen = replace(
+        seen,
+        is_damaged=seen.is_damaged or any(read.is_damaged for read, _ in beside),
+        findings=(*seen.findings, *(f for _, e in beside for f in damage_of(e))),
+    )
+    return conclude(spec, [seen], options)
+
+
+def audit(
+    run_dir: str,
+    spec: Spec | str | None = None,
+    options: AuditOptions | None = None,
+    request: Request | None = None,
+    voices: Voices | None = None,
+) -> Result:
+    """Audit a whole run: its logs, and the steps whose batches and weights were kept.
+
+    Args:
+        run_dir: the run's folder; see `find_run` for what is looked for.
+        spec: a spec, its name or its path; None takes the folder's lossaudit.yaml.
+        options: how to read logs, and which findings count.
+        request: parts, adapter and device, where the folder does not say; its pairs are ignored.
+        voices: told what is being done.
+
+    Raises:
+        UsageError: if there is no such folder, or no spec.
+    """
+    from lossaudit.replaying import plan_replay, replay_steps, spec_of
+    from lossaudit.witnesses.replay.request import Request
+    from lossaudit.witnesses.run_folder import find_run
+
+    options, request = options or AuditOptions(), request or Request((), run_dir)
+    run = find_run(run_dir, request.allow_pickle)
+    spec = spec if isinstance(spec, Spec) else load_spec(spec or spec_of(run))
+    checks = chosen_checks(options)
+    logs, unused = logs_of(spec, run, options)
+    seen = [seen_log(read, evidence, checks) for read, evidence in logs]
+    plan = plan_replay(spec, run, request)
+    if plan.request.pairs:
+        replayed = replay_steps(spec, plan.request, [e for _, e in logs], voices=voices)
+        seen.append(seen_replays(replayed, checks))
+    return conclude(spec, seen, options, (*unused, *plan.notes, *run.skipped))
+
+
+def examine_log(spec: Spec, path: str, options: AuditOptions) -> tuple[ReadLog, LogEvidence]:
+    """Read a log and put the spec to the test on it."""
+    read = read_log(path, options.reader, options.read, options.progress)
+    return read, examine(spec, read.log, read.damage, read.changes)
+
+
+def logs_of(
+    spec: Spec, run: RunFolder, options: AuditOptions
+) -> tuple[list[tuple[ReadLog, LogEvidence]], list[tuple[str, str]]]:
+    """The logs of a run that hold the spec's total, and (kind, why) of the others."""
+    found, others = list[tuple[ReadLog, LogEvidence]](), list[tuple[str, str]]()
+    for path in run.logs:
+        read, evidence = examine_log(spec, path, options)
+        if evidence.binding.total is None and "total" not in spec.unlogged:
+            others.append(("log", f"{path}: {evidence.obstacle}"))
+        else:
+            found.append((read, evidence))
+    return found, others
 
 
 def chosen_checks(options: AuditOptions) -> dict[str, Check]:
@@ -83,52 +185,24 @@ def chosen_checks(options: AuditOptions) -> dict[str, Check]:
     return known
 
 
-def shared_steps(evidence: Sequence[LogEvidence]) -> Iterator[Finding]:
-    """Notes on event files of one folder that repeat each other's steps."""
-    for shared in overlaps(evidence):
-        source = shared.log.log.source
-        message = (
-            f"steps {shared.first:,} to {shared.last:,} are in {shared.earlier} too; each file is "
-            "judged by itself: name the folder to have them judged as one run"
-        )
-        steps = (shared.first, shared.last)
-        yield Finding("duplicate-steps", Severity.NOTE, message, steps, witness=source)
-
-
-def labelled(found: Iterable[Finding], evidence: LogEvidence) -> list[Finding]:
-    """Findings with the name of the log that they are about."""
-    return [replace(f, witness=evidence.log.source) for f in found]
-
-
-class Seen(Struct, frozen=True):
-    """A witness as reports show it, with what concerns the result as a whole.
-
-    Attributes:
-        witness: its entry, verdict included.
-        dtype: in which the total was formed, as the tolerances took it.
-        is_damaged: whether some of its input could not be read.
-    """
-
-    witness: Witness
-    dtype: str
-    is_damaged: bool = False
-
-
-def seen_log(read: ReadLog, evidence: LogEvidence) -> Seen:
-    """A log as a witness."""
-    witness = describe(evidence, *judge(evidence), read.reader, read.sha256)
-    return Seen(witness, evidence.binding.dtype, read.is_damaged)
-
-
 def conclude(
     spec: Spec,
     seen: Sequence[Seen],
-    found: Sequence[Finding],
     options: AuditOptions,
     skipped: Sequence[tuple[str, str]] = (),
+    further: Iterable[Finding] = (),
 ) -> Result:
-    """Combine verdicts, drop what was not asked for, choose the exit code."""
+    """Combine verdicts, drop what was not asked for, choose the exit code.
+
+    Args:
+        spec: the declaration.
+        seen: the witnesses with their findings.
+        options: which findings count.
+        skipped: (what, why) of everything that was left out.
+        further: findings on several witnesses together.
+    """
     witnesses = tuple(s.witness for s in seen)
+    found = [*(f for s in seen for f in s.findings), *further]
     verdict = combine([w.verdict for w in witnesses])
     findings = _kept(found, verdict, options)
     damaged = any(s.is_damaged for s in seen)
@@ -140,7 +214,7 @@ def conclude(
         describe_spec(spec, [s.dtype for s in seen]),
         witnesses,
         tuple(sorted(findings, key=_order)),
-        (*skipped, *((name, "not selected") for name in left_out)),
+        (*(n for s in seen for n in s.skipped), *skipped, *_not_selected(options)),
         __version__,
         {"python": platform.python_version()},
     )
@@ -160,6 +234,10 @@ def _reason(verdict: Verdict, witnesses: Sequence[Witness]) -> str:
     kinds = {w.kind for w in witnesses}
     what = "logs" if kinds == {"log"} else "witnesses"
     return f"{len(witnesses)} {what}, {summary}: {said}"
+
+
+def _not_selected(options: AuditOptions) -> list[tuple[str, str]]:
+    return [(name, "not selected") for name in _left_out(options)]
 
 
 def _order(finding: Finding) -> tuple[int, str, int, str]:

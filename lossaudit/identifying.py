@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lossaudit import __version__, registry
-from lossaudit.audit import AuditOptions, choose_exit_code, labelled
+from lossaudit.audit import AuditOptions, choose_exit_code
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence, examine
 from lossaudit.closure.identify.candidate import Candidate
@@ -29,6 +29,7 @@ from lossaudit.model.finding import Finding, Verdict
 from lossaudit.model.identification import Identification, RunnerUp
 from lossaudit.model.places import OF_THE_INPUT
 from lossaudit.model.result import Declared, ExitCode, Result, Witness
+from lossaudit.seeing import labelled
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import number
 from lossaudit.witnesses.log import ReadLog, read_log

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lossaudit.closure.binding import Binding
 from lossaudit.closure.blocks import ACCUMULATED
@@ -38,11 +39,13 @@ from lossaudit.closure.check import Check
 from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome, ViolatingRow
-from lossaudit.closure.replay.examine import ReplayEvidence
 from lossaudit.model.finding import Finding, Severity
 from lossaudit.model.steps import step_in_words, steps_in_words
 from lossaudit.numerics.formats import FORMATS, gamma
 from lossaudit.spec.aggregate import aggregate_option
+
+if TYPE_CHECKING:
+    from lossaudit.closure.replay.examine import ReplayEvidence
 
 MEANS_DRIFT = 10.0
 """Excess that undeclared means may reach; more is no rounding."""

@@ -28,11 +28,14 @@ open-mmlab/mmdetection issue 4200: nobody knows whether the logged terms hold th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lossaudit.closure.check import Check
-from lossaudit.closure.replay.examine import ReplayEvidence
 from lossaudit.model.finding import Finding, Location, Severity
 from lossaudit.model.steps import step_in_words
+
+if TYPE_CHECKING:
+    from lossaudit.closure.replay.examine import ReplayEvidence
 
 
 def _replay(evidence: ReplayEvidence) -> Iterator[Finding]:

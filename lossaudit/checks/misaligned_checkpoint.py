@@ -35,10 +35,13 @@ TMElyralab/MuseTalk, `train_codes/train.py`: accelerate's `save_state` follows t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lossaudit.closure.check import Check, explained
-from lossaudit.closure.replay.examine import ReplayEvidence
 from lossaudit.model.finding import Finding, Severity
+
+if TYPE_CHECKING:
+    from lossaudit.closure.replay.examine import ReplayEvidence
 
 
 def _replay(evidence: ReplayEvidence) -> Iterator[Finding]:

@@ -28,12 +28,15 @@ jingyaogong/minimind issue 140: an auxiliary loss that was logged and never adde
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome
-from lossaudit.closure.replay.examine import ReplayEvidence
 from lossaudit.model.finding import Finding, Severity
+
+if TYPE_CHECKING:
+    from lossaudit.closure.replay.examine import ReplayEvidence
 
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ the mean over tokens: short sequences count for more, and the number of accumula
 the loss that is trained.
 
 **Example**
-`fixtures/defects/replay/mean-of-means`: eight sequences of unequal length in micro-batches of two.
+Eight sequences of unequal length in micro-batches of two: the mean of four means.
 
 **How to fix**
 Divide the sum over all micro-batches by the number of elements of all of them, as transformers does
@@ -31,10 +31,13 @@ huggingface/transformers issue 34191.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lossaudit.closure.check import Check, explained
-from lossaudit.closure.replay.examine import ReplayEvidence
 from lossaudit.model.finding import Finding, Severity
+
+if TYPE_CHECKING:
+    from lossaudit.closure.replay.examine import ReplayEvidence
 
 
 def _replay(evidence: ReplayEvidence) -> Iterator[Finding]:

@@ -32,10 +32,13 @@ TMElyralab/MuseTalk issue 80, and `train_codes/train.py` on branch `train_codes`
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lossaudit.closure.check import Check, explained
-from lossaudit.closure.replay.examine import ReplayEvidence
 from lossaudit.model.finding import Finding, Severity
+
+if TYPE_CHECKING:
+    from lossaudit.closure.replay.examine import ReplayEvidence
 
 
 def _replay(evidence: ReplayEvidence) -> Iterator[Finding]:

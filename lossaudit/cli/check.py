@@ -15,9 +15,10 @@ from lossaudit.cli.output import (
     check_destinations,
     deliver,
     identity,
-    write_text,
+    write_file,
 )
 from lossaudit.cli.progress import show_progress
+from lossaudit.cli.reproduction import with_reproduction
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Severity
 from lossaudit.model.result import Result
@@ -133,9 +134,10 @@ def audit_options(
 def leave(
     result: Result, destinations: list[Destination], write_baseline: str | None = None
 ) -> None:
-    """Write every report, then end with the result's exit code."""
+    """Write every report, with how it can be made again, then end with the result's exit code."""
+    result = with_reproduction(result)
     if write_baseline is not None:
-        write_text(write_baseline, baseline_text(result))
+        write_file(write_baseline, baseline_text(result))
     for destination in destinations:
         deliver(result, destination)
     raise typer.Exit(int(result.exit_code))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from lossaudit.cli.check import Output, leave
-from lossaudit.cli.output import check_destinations
+import typer
+
+from lossaudit.cli.check import Output
+from lossaudit.cli.output import check_destinations, deliver
 from lossaudit.witnesses.stored_result import read_result
 
 
@@ -12,4 +14,7 @@ def run(stored: str, output: Output) -> None:
     destinations = check_destinations(output.format, output.path, output.reports, output.quiet)
     for destination in destinations:
         destination.refuse_inputs([stored])
-    leave(read_result(stored), destinations)
+    result = read_result(stored)
+    for destination in destinations:
+        deliver(result, destination)
+    raise typer.Exit(int(result.exit_code))

@@ -52,6 +52,7 @@ def decode_result(document: object) -> Result:
         tuple(read.checks),
         tuple(read.rules),
         read.repository_paths,
+        reproduction=read.reproduction,
     )
 
 
@@ -102,6 +103,7 @@ def _witness(w: wire.WitnessWire) -> Witness:
         _balance(w.balance) if w.balance else None,
         _identification(w.identification) if w.identification else None,
         tuple(_replay(r) for r in w.replays),
+        _named(w.means),
         tuple(StepRange(r.first, r.last, r.rows) for r in w.violation_ranges),
     )
 

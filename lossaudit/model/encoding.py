@@ -13,6 +13,7 @@ from lossaudit.model.finding import Finding, Location
 from lossaudit.model.identification import Identification
 from lossaudit.model.places import fingerprints
 from lossaudit.model.replay import Replay
+from lossaudit.model.reproduction import Reproduction
 from lossaudit.model.result import SCHEMA, Result, Violation, Witness
 
 
@@ -55,6 +56,7 @@ def encode_result(result: Result) -> dict[str, Any]:
         "checks": list(result.checks),
         "rules": [encode_value(rule) for rule in result.rules],
         "repository_paths": dict(result.repository_paths),
+        **_reproduction(result.reproduction),
     }
 
 
@@ -70,6 +72,15 @@ def _further(witness: Witness, is_shared: bool, is_plotted: bool) -> dict[str, A
 
 def _series(witness: Witness) -> dict[str, Any]:
     return {name: encode_value(list(values)) for name, values in witness.series.items()}
+
+
+def _reproduction(made: Reproduction | None) -> dict[str, Any]:
+    """The key of a result that a command made; else nothing."""
+    if made is None:
+        return {}
+    inputs = [{"path": i.path, "sha256": i.sha256} for i in made.inputs]
+    shown = {"command": list(made.command), "inputs": inputs, "spec_text": made.spec_text}
+    return {"reproduction": shown}
 
 
 def encode_witness(witness: Witness) -> dict[str, Any]:
@@ -111,6 +122,7 @@ def encode_witness(witness: Witness) -> dict[str, Any]:
             for r in witness.rivals
         ],
         "replays": [encode_replay(r) for r in witness.replays],
+        **({"means": encode_value(dict(witness.means))} if witness.means else {}),
         **({} if witness.balance is None else {"balance": encode_balance(witness)}),
         **_identification(witness.identification),
     }

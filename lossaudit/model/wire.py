@@ -15,6 +15,7 @@ from lossaudit.model.balance import Sign, Trend
 from lossaudit.model.finding import Finding, Location, Severity, Verdict
 from lossaudit.model.identification import RunnerUp
 from lossaudit.model.replay import Depth, StoredFile
+from lossaudit.model.reproduction import Reproduction
 from lossaudit.model.result import Rival, Rule
 
 MANY = 1000
@@ -207,6 +208,7 @@ class WitnessWire(Struct):
     weights_note: str = ""
     rivals: Few[Rival] = []
     replays: Annotated[list[ReplayWire], Meta(max_length=100 * MANY)] = []
+    means: Named[Number] = {}
     balance: BalanceWire | None = None
     identification: IdentificationWire | None = None
     violation_ranges: Few[RangeWire] = []
@@ -261,3 +263,4 @@ class ResultWire(Struct):
     checks: Few[str] = []
     rules: Few[Rule] = []
     repository_paths: Annotated[dict[str, str], Meta(max_length=100 * MANY)] = {}
+    reproduction: Reproduction | None = None

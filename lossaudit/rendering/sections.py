@@ -10,6 +10,7 @@ from lossaudit.rendering.balance_grids import course_grid, ratios_grid, shares_g
 from lossaudit.rendering.grid import Grid
 from lossaudit.rendering.identification_grids import found_weights_grid, runners_up_grid
 from lossaudit.rendering.other_weights import equal_grid, what_if_grid
+from lossaudit.rendering.replay_grids import replayed_terms_grid, replays_grid
 from lossaudit.rendering.weights import weights_grid
 from lossaudit.rendering.witness_grids import reading_grid, series_grid, violations_grid
 
@@ -45,6 +46,12 @@ def _grids(witness: Witness, result: Result, width: int) -> Iterator[Grid | None
         yield found_weights_grid(witness.identification)
         yield runners_up_grid(witness.identification)
         yield violations_grid(witness)
+        yield reading_grid(witness)
+    elif witness.replays:
+        yield replays_grid(witness)
+        yield replayed_terms_grid(witness)
+        yield weights_grid(witness, result)
+        yield shares_grid(witness, width)
         yield reading_grid(witness)
     else:
         yield weights_grid(witness, result)

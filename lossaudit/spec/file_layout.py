@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
 from lossaudit.spec.definition import Definition
+from lossaudit.spec.replay_section import ReplaySection
 from lossaudit.spec.rule import TEXT, Line, Rule, Text
 from lossaudit.spec.schema import RIVAL_NAME
 
@@ -105,6 +106,7 @@ class SpecFile:
     log: LogSection = field(default_factory=LogSection)
     balance: BalanceSection = field(default_factory=BalanceSection)
     training: TrainingSection = field(default_factory=TrainingSection)
+    replay: ReplaySection = field(default_factory=ReplaySection)
     sources: tuple[_Source, ...] = ()
 
 

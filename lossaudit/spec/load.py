@@ -29,17 +29,25 @@ def load_spec(name_or_path: str) -> Spec:
         UsageError: if there is no such file or preset.
         SpecError: with every problem of the file.
     """
+    path = spec_path(name_or_path)
+    if path is None:
+        known = preset_names()
+        raise UsageError(
+            f"no preset and no file is called {name_or_path!r}",
+            expected=f"a spec file, or one of {', '.join(known) or '(no presets)'}",
+            hint=did_you_mean(name_or_path, known),
+        )
+    spec = _read(path)
+    is_preset = path.parent == _presets_folder()
+    return replace(spec, line=0) if is_preset else spec  # a preset is no file of the user's
+
+
+def spec_path(name_or_path: str) -> Path | None:
+    """Where `load_spec` reads: the path itself, or a preset's file; None where it is neither."""
     path = Path(name_or_path)
     if {"/", "\\"} & set(name_or_path) or path.suffix in (".yaml", ".yml") or path.is_file():
-        return _read(path)
-    if name_or_path in (known := preset_names()):
-        preset = _read(_presets_folder() / f"{name_or_path}.yaml")
-        return replace(preset, line=0)  # no file of the user's
-    raise UsageError(
-        f"no preset and no file is called {name_or_path!r}",
-        expected=f"a spec file, or one of {', '.join(known) or '(no presets)'}",
-        hint=did_you_mean(name_or_path, known),
-    )
+        return path
+    return _presets_folder() / f"{name_or_path}.yaml" if name_or_path in preset_names() else None
 
 
 def _read(path: Path) -> Spec:

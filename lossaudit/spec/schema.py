@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from lossaudit.spec.definition import Definition
+from lossaudit.spec.replay_section import ReplaySection
 from lossaudit.spec.tree import Expr
 
 RIVAL_NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
@@ -29,6 +30,7 @@ class Spec(Struct, frozen=True):
         duplicates: which records of a repeated step count: all, first or last.
         unlogged: {term: why the log does not have it}.
         max_share: no term's share of the total may have a median above it.
+        replay: which model computes predictions, and in which numbers training ran it.
         accumulation_steps, ranks: of the run, where the spec says so.
         sources: where the declared formula is stated.
         summary: one line.
@@ -52,6 +54,7 @@ class Spec(Struct, frozen=True):
     max_share: float | None = None
     accumulation_steps: float | None = None
     ranks: float | None = None
+    replay: ReplaySection = field(default_factory=ReplaySection)
     sources: tuple[str, ...] = ()
     summary: str = ""
     path: str = ""

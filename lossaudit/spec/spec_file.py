@@ -76,6 +76,7 @@ def _spec(
         duplicates=file.log.duplicates,
         unlogged=file.log.unlogged,
         max_share=file.balance.max_share or None,
+        replay=file.replay,
         sources=file.sources,
         summary=file.summary,
         path=str(path),

@@ -19,6 +19,7 @@ from lossaudit.spec.definition import Definition
 from lossaudit.spec.file_layout import json_schema_text
 from lossaudit.spec.formula import parse_formula
 from lossaudit.spec.load import load_spec, preset_names, presets, spec_from_formula
+from lossaudit.spec.replay_section import ReplaySection
 from lossaudit.spec.schema import Spec
 
 ROOT = Path(__file__).parent.parent.parent
@@ -412,3 +413,28 @@ def test_loading_a_spec_imports_neither_pydantic_nor_anything_else_heavy() -> No
 def test_the_import_test_can_fail() -> None:
     code = "from lossaudit.spec.file_layout import json_schema_text; json_schema_text()"
     assert "pydantic" in modules_after(code)
+
+
+def test_replay_section_names_an_adapter_and_training_s_numbers(tmp_path: Path) -> None:
+    assert load_spec("musetalk-v1").replay == ReplaySection("musetalk-v1", "float16", True)
+    path = tmp_path / "spec.yaml"
+    path.write_text("name: a\nformula: x + y\n")
+    assert load_spec(str(path)).replay == ReplaySection("", "none", False)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("{adapter: own_net.model:run}", "replay.adapter is the text 'own_net.model:run'"),
+        ("{adapter: ../../own}", "replay.adapter is the text '../../own'"),
+        ("{autocast: fp16}", "replay.autocast is the text 'fp16'"),
+        ("{tf32: 1}", "replay.tf32 is the number 1"),
+        ("{adaptor: musetalk-v1}", "unknown key 'adaptor'"),
+    ],
+)
+def test_a_spec_cannot_name_code(tmp_path: Path, section: str, message: str) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"name: a\nformula: x + y\nreplay: {section}\n")
+    with pytest.raises(SpecError) as caught:
+        load_spec(str(path))
+    assert message in str(caught.value)

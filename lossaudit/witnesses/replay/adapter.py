@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
@@ -58,6 +59,12 @@ class Models(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
     @property
+    def said(self) -> tuple[str, ...]:
+        """What was assumed of the networks, and what was chosen of their files."""
+        chosen = (f"{weights.path}: {note}" for weights in self.weights for note in weights.notes)
+        return (*self.notes, *chosen)
+
+    @property
     def files(self) -> tuple[StoredFile, ...]:
         """Every file that was read, with its digest; waits for those that are not computed yet."""
         configs = (opened.stored() for opened in self.configs)
@@ -76,7 +83,9 @@ class Adapter(Struct, frozen=True):
         forward: (networks, the batch's tensors, depth, options) -> the tensors that it computed, on
             the networks' device. What the batch has already is not computed again, unless it is an
             output of that depth.
-        parts: {part: what it is and where it is looked for}.
+        parts: {part: what it is}, of what the checkpoint does not hold.
+        places: {part: where it may lie, from the run's folder, in order of preference}.
+        cannot: {term: why this model does not give what it is computed from}.
         sampled: which tensors the pass draws at random where the batch lacks them.
         lowered: outputs that lie on the grid of autocast's dtype where training used it.
         notice: said to the user before anything is run; empty where nothing needs saying.
@@ -89,6 +98,8 @@ class Adapter(Struct, frozen=True):
     load: Callable[[Checkpoint | None, Mapping[str, str], str], Models]
     forward: Callable[[Models, Tensors, Depth, PassOptions], dict[str, Tensor]]
     parts: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cannot: Mapping[str, str] = field(default_factory=dict)
     sampled: tuple[str, ...] = ()
     lowered: tuple[str, ...] = ()
     notice: str = ""
@@ -128,6 +139,22 @@ def load_adapter(name: str) -> Adapter:
             expected=f"{', '.join(known)}, or package.module:function",
         )
     return known[name]
+
+
+def find_parts(adapter: Adapter, folders: Iterable[str]) -> dict[str, str]:
+    """{part: path}, as far as the parts lie at their usual places in one of some folders.
+
+    Args:
+        adapter: whose parts are looked for.
+        folders: the run's, the checkpoint's and the like, in order of preference.
+    """
+    found: dict[str, str] = {}
+    for folder in folders:
+        for part, places in adapter.places.items():
+            for path in (Path(folder, place) for place in places):
+                if part not in found and path.exists():
+                    found[part] = str(path)
+    return found
 
 
 def require(adapter: Adapter, depth: Depth, tensors: Tensors, where: str = "") -> None:

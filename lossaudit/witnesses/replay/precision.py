@@ -84,7 +84,7 @@ def measure_terms(
         tensors: of the batch.
         depth: "decoder" or "full".
         definitions: of the terms that are wanted.
-        dtype: in which training computed them.
+        dtype: in which training computed them, unless the definition says so.
         conditions: how training ran the pass.
         rng: the batch's random state before the step, as the recorder writes it.
         noise: also measure what rounding does in the pass, which costs a second one; without it
@@ -158,7 +158,8 @@ class Run(Struct, frozen=True):
     def terms(self, outputs: Tensors) -> dict[str, Recomputed]:
         """Every term."""
         joined = self.joined(outputs)
-        return {n: recompute_term(d, joined, self.dtype) for n, d in self.definitions.items()}
+        definitions = self.definitions.items()
+        return {n: recompute_term(d, joined, d.dtype or self.dtype) for n, d in definitions}
 
     def noise(
         self, first: Tensors, second: Sequence[PassOptions], is_drawn: bool
@@ -178,7 +179,7 @@ class Run(Struct, frozen=True):
         for options in second:
             other = self.outputs(options, some)
             for name, definition in self.definitions.items():
-                change = change_of(definition, here, other, self.dtype)
+                change = change_of(definition, here, other, definition.dtype or self.dtype)
                 scale = batch / count if definition.reduction == "sum" else 1.0
                 found[name] = max(found[name], NOISE_FACTOR * scale * change)
         return found

@@ -10,6 +10,7 @@ import math
 from msgspec import Struct
 
 from lossaudit.numerics.formats import FORMATS, gamma
+from lossaudit.witnesses.replay.blocks import BLOCK_ELSEWHERE, GRAIN
 
 LANES = 16
 """Numbers in the widest vector register (AVX-512, float32)."""
@@ -19,9 +20,6 @@ UNROLLED = 4
 
 THREADS = 64
 """Partial sums of threads, added one after the other."""
-
-GRAIN = 32768
-"""Elements below which torch uses one thread (`at::internal::GRAIN_SIZE`)."""
 
 _BLOCKS_OF_A_GPU = 512 * 256
 
@@ -113,8 +111,8 @@ def reduced(sums: Sums, denominator: float, dtype: str, roundings: int, masked: 
         half += (adding + unit) * (abs(value) + half) * (1 + 2 * (adding + unit))
     half += _gamma(2, unit) * (abs(value) + half) + FORMATS[dtype].smallest_subnormal
     double = FORMATS["float64"].unit_roundoff  # our own evaluation, block by block
-    half += (additions(GRAIN) + 2 * roundings) * double * reach
-    return Estimate(value, half)
+    half += double * (2 * additions(BLOCK_ELSEWHERE) * reach + 2 * sums.error / denominator)
+    return Estimate(value, math.inf if math.isnan(half) else half)  # NaN: an infinite error times 0
 
 
 def combined(parts: list[tuple[float, Estimate]], denominator: float, dtype: str) -> Estimate:

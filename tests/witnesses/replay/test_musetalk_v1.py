@@ -14,10 +14,10 @@ from torch import Tensor
 from lossaudit.errors import InputError, UsageError
 from lossaudit.witnesses.replay.adapter import Models, PassOptions
 from lossaudit.witnesses.replay.checkpoint import open_checkpoint
-from lossaudit.witnesses.replay.musetalk import (
+from lossaudit.witnesses.replay.musetalk import encode_positions
+from lossaudit.witnesses.replay.musetalk_networks import (
     PUBLISHED_UNET,
     PUBLISHED_VAE,
-    encode_positions,
     with_new_names,
 )
 from lossaudit.witnesses.replay.network_config import build_network

@@ -19,23 +19,25 @@ from lossaudit.witnesses.replay.adapter import (
     PassOptions,
     Tensors,
     require,
-    shape_of,
 )
 from lossaudit.witnesses.replay.forward_pass import running
 from lossaudit.witnesses.replay.musetalk import (
-    PARTS,
+    check_heard,
     decode_latents,
     encode_positions,
-    load_networks,
+    joined_input,
     posterior,
     predict_latents,
 )
+from lossaudit.witnesses.replay.musetalk_networks import PARTS, PLACES, load_networks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 DRAWN = {"latents": "image", "masked_latents": "masked_image", "ref_latents": "ref_image"}
 """What training sampled, in its order, and from which images."""
+
+CONFIGS = ("musetalk/musetalk.json", "models/musetalk/musetalk.json")
 
 READ = frozenset([*DRAWN, *DRAWN.values(), "audio_feature", "masks", "image_pred"])
 
@@ -68,7 +70,7 @@ def forward(
         if depth == "decoder":
             return {"image_pred_img": decode_latents(vae, given["image_pred"], options)}
         found = draw_latents(models, given, options)
-        unet_input = joined_input(models, given | found)
+        unet_input = unet_input_of(models, given | found)
         heard = heard_by(models, given["audio_feature"], options)
         predicted = predict_latents(models.networks["unet"], unet_input, heard, options)
         found["image_pred"] = predicted
@@ -96,9 +98,8 @@ def draw_latents(models: Models, given: Tensors, options: PassOptions) -> dict[s
     return found
 
 
-def joined_input(models: Models, given: Tensors) -> Tensor:
+def unet_input_of(models: Models, given: Tensors) -> Tensor:
     """The UNet's input: masked and reference latents; the mask first where it takes 9 channels."""
-    import torch
     from torch.nn.functional import interpolate
 
     parts = [given["masked_latents"], given["ref_latents"]]
@@ -111,13 +112,8 @@ def joined_input(models: Models, given: Tensors) -> Tensor:
         height, width = given["masks"].shape[-2:]
         mask = given["masks"].reshape(-1, 1, height, width)
         parts.insert(0, interpolate(mask, size=(height // 8, width // 8)))
-    sizes = {(p.shape[0], *p.shape[2:]) for p in parts if p.dim() == 4}
-    if len(sizes) != 1 or sum(p.shape[1] for p in parts if p.dim() == 4) != channels:
-        raise InputError(
-            f"the UNet takes {channels} channels and was given {', '.join(map(shape_of, parts))}",
-            expected="masked_latents and ref_latents (B, 4, h, w), with masks (B, 8*h, 8*w) for 9",
-        )
-    return torch.cat(parts, dim=1)
+    expected = "masked_latents and ref_latents (B, 4, h, w), with masks (B, 8*h, 8*w) for 9"
+    return joined_input(parts, channels, expected)
 
 
 def heard_by(models: Models, audio_feature: Tensor, options: PassOptions) -> Tensor:
@@ -127,12 +123,7 @@ def heard_by(models: Models, audio_feature: Tensor, options: PassOptions) -> Ten
     """
     import torch
 
-    unet: Any = models.networks["unet"]
-    width = unet.config.cross_attention_dim
-    if audio_feature.dim() != 3 or audio_feature.shape[2] != width:
-        raise InputError(
-            f"audio_feature is {shape_of(audio_feature)}", expected=f"(B, L, {width}) for this UNet"
-        )
+    check_heard(models.networks["unet"], "audio_feature", audio_feature)
     dtype = getattr(torch, options.dtype if options.autocast == "none" else options.autocast)
     positions = encode_positions(*audio_feature.shape[1:]).to(audio_feature.device)
     return audio_feature.to(dtype) + positions.to(dtype)
@@ -154,6 +145,7 @@ ADAPTER = Adapter(
     load=load_networks,
     forward=forward,
     parts=PARTS,
+    places={**PLACES, "unet_config": (*CONFIGS, *PLACES["unet_config"])},
     sampled=tuple(DRAWN),
     lowered=("image_pred",),
 )

@@ -34,13 +34,14 @@ def losses(block: Operands, definition: Definition, units: Units) -> Losses:
     """
     import torch
 
-    distance, beta = (block.prediction - block.target).abs_(), definition.beta
+    distance, beta = block.prediction.sub_(block.target).abs_(), definition.beta
     if beta == 0:
         return Losses(distance, distance)
     near = distance < beta
     value = torch.where(near, 0.5 * distance.square() / beta, distance - 0.5 * beta)
     error = torch.where(near, 7 * value, distance + 0.5 * beta + 2 * value)
-    return Losses(value, error + units.floor * (1 + 1 / beta))
+    square = torch.where(near, distance.square(), distance)
+    return Losses(value, error + units.floor * (1 + 1 / beta) + units.beyond(square))
 
 
 def in_torch(operands: Operands, definition: Definition, reduction: str) -> Tensor:
@@ -58,4 +59,5 @@ SMOOTH_L1 = TermFunction(
     losses,
     in_torch,
     parameters=("beta",),
+    positive=True,
 )
