@@ -140,6 +140,7 @@ def _replay(r: wire.ReplayWire) -> Replay:
         {n: float(t.half_width) for n, t in r.terms_logged.items()},
         {n: _interval(i) for n, i in r.given.items()},
         r.caution,
+        _maybe(r.total_stated),
     )
 
 

@@ -145,6 +145,7 @@ def encode_replay(replay: Replay) -> dict[str, Any]:
         "total_logged": encode_value(replay.total_logged),
         "total_half_width": encode_value(replay.total_half),
         "total_source": replay.total_source,
+        "total_stated": encode_value(replay.stated),
         "total": encode_value(replay.total),
         "agrees": replay.agrees,
         "terms": {name: encode_value(term) for name, term in replay.terms.items()},

@@ -179,6 +179,7 @@ class ReplayWire(Struct):
     dtype: str = "float32"
     total_half_width: Number = 0.0
     total_source: str = ""
+    total_stated: Number | None = None
     terms_logged: Named[LoggedTermWire] = {}
     given: Named[IntervalWire] = {}
     caution: str = ""
