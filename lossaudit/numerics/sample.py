@@ -58,12 +58,14 @@ class Sample(Struct, frozen=True):
         different: how many different ones the whole column has, counted up to `MANY`.
         count: finite values.
         largest: of |values|.
+        ordered: the values that `distinct` was taken from, in the order in which they were written.
     """
 
     distinct: Floats
     different: int
     count: int
     largest: float
+    ordered: Floats
 
 
 def finite_blocks(column: Written) -> Iterator[Floats]:
@@ -91,9 +93,19 @@ def take_sample(column: Written) -> Sample:
     for block in finite_blocks(column):
         picked.append(block[-at % stride :: stride])
         at += len(block)
-    values = distinct(np.concatenate([np.zeros(0), *picked]))
+    ordered = np.concatenate([np.zeros(0), *picked])
+    values = distinct(ordered)
     different = len(few) - int(0.0 in few)
-    return Sample(values[values != 0], different, count, largest)
+    return Sample(values[values != 0], different, count, largest, ordered)
+
+
+def ends_and_middle(values: Floats, most: int = 2048) -> Floats:
+    """Some of the values, in order: a quarter of them from each end, the rest spread between."""
+    if len(values) <= most:
+        return values
+    end = most // 4
+    middle = values[end : len(values) - end]
+    return np.concatenate([values[:end], middle[:: 1 + 2 * len(middle) // most], values[-end:]])
 
 
 def decimals_of(column: Written) -> int | None:
