@@ -3,7 +3,8 @@
     python benchmarks/run.py            # prints the table
     python benchmarks/run.py --write    # and puts it into docs/benchmarks.md
 
-Needs the `test` extra and duckdb. Takes about ten minutes on two cores; nothing else should run.
+Needs the extras `test` and `musetalk`, and duckdb. Takes about ten minutes on two cores; nothing
+else should run.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import event_file
+import recorder
 import start_up
 import tables
 import text_logs
@@ -28,9 +30,10 @@ PARTS = {
     "Tables": tables,
     "Text logs": text_logs,
     "Certified weights": weights,
+    "Recorder": recorder,
 }
 TABLE = "| what | figures | counts | held to | holds |\n|---|---|---|---|---|"
-PACKAGES = ("numpy", "polars", "duckdb", "tensorboard", "typer", "rich", "highspy")
+PACKAGES = ("numpy", "polars", "duckdb", "tensorboard", "typer", "rich", "highspy", "torch")
 HEAD = """# Benchmarks
 
 Made by `python benchmarks/run.py --write`; the scripts beside it say what each row does. Every

@@ -1,6 +1,8 @@
-"""START HERE. spec + logs -> evidence -> findings -> Result.
+"""START HERE. spec + witnesses -> evidence -> findings -> Result.
 
-read_log      a file becomes a table, with its damage       witnesses/
+find_run      what a run's folder holds                     witnesses/
+read_log      a log becomes a table, with its damage        witnesses/
+replay_steps  batches and weights become recomputed steps   witnesses/replay/
 examine       the table meets the spec: rows are decided    closure/
 checks        each asks one question of the evidence        checks/
 conclude      verdicts are combined, an exit code is chosen
@@ -9,7 +11,8 @@ conclude      verdicts are combined, an exit code is chosen
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -17,15 +20,22 @@ from msgspec.structs import replace
 from lossaudit import __version__, registry
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence, examine
-from lossaudit.closure.overlap import overlaps
-from lossaudit.closure.verdict import combine, judge
-from lossaudit.closure.witness import describe, describe_spec
+from lossaudit.closure.verdict import combine
+from lossaudit.closure.witness import describe_spec
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Finding, Severity, Verdict
-from lossaudit.model.result import ExitCode, Result
+from lossaudit.model.result import ExitCode, Result, Witness
+from lossaudit.seeing import Seen, damage_of, seen_log, seen_replays, shared_steps
+from lossaudit.spec.load import load_spec
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.log import Progress, ReadLog, read_log
 from lossaudit.witnesses.reader import ReadOptions
+
+if TYPE_CHECKING:
+    from lossaudit.replaying import Voices
+    from lossaudit.witnesses.replay.ranks import Ranks
+    from lossaudit.witnesses.replay.request import Request
+    from lossaudit.witnesses.run_folder import RunFolder
 
 
 class AuditOptions(Struct, frozen=True):
@@ -63,11 +73,103 @@ def check_logs(spec: Spec, logs: Sequence[str], options: AuditOptions | None = N
     """
     options = options or AuditOptions()
     checks = chosen_checks(options)
-    reads = [read_log(path, options.reader, options.read, options.progress) for path in logs]
-    evidence = [examine(spec, read.log, read.damage, read.changes) for read in reads]
-    found = [f for e in evidence for c in checks.values() for f in labelled(c.run(e), e)]
-    found += shared_steps(evidence)
-    return conclude(spec, reads, evidence, found, options)
+    examined = [examine_log(spec, path, options) for path in logs]
+    seen = [seen_log(read, evidence, checks) for read, evidence in examined]
+    return conclude(spec, seen, options, further=shared_steps([e for _, e in examined]))
+
+
+def recompute(
+    spec: Spec,
+    request: Request,
+    logs: Sequence[str] = (),
+    options: AuditOptions | None = None,
+    ranks: Ranks | None = None,
+    voices: Voices | None = None,
+) -> Result:
+    """Recompute the terms of some steps from sample batches and weights, and judge the formula.
+
+    Args:
+        spec: what the run is said to follow, with the definitions of its terms.
+        request: the batches, each with its weights where these are needed.
+        logs: of the same run: their totals go before those that the batches state. They are no
+            witnesses of their own here.
+        options: how to read logs, and which findings count.
+        ranks: the processes that share the work; every one gets the whole result.
+        voices: told what is being done.
+
+    Raises:
+        InputError: if a log cannot be opened.
+        UsageError: if the spec defines no terms, or networks cannot be run.
+    """
+    from lossaudit.replaying import replay_steps
+
+    options = options or AuditOptions()
+    beside = [examine_log(spec, path, options) for path in logs]
+    seen = seen_replays(
+        replay_steps(spec, request, [e for _, e in beside], ranks, voices), chosen_checks(options)
+    )
+    seen = replace(
+        seen,
+        is_damaged=seen.is_damaged or any(read.is_damaged for read, _ in beside),
+        findings=(*seen.findings, *(f for _, e in beside for f in damage_of(e))),
+    )
+    return conclude(spec, [seen], options)
+
+
+def audit(
+    run_dir: str,
+    spec: Spec | str | None = None,
+    options: AuditOptions | None = None,
+    request: Request | None = None,
+    voices: Voices | None = None,
+) -> Result:
+    """Audit a whole run: its logs, and the steps whose batches and weights were kept.
+
+    Args:
+        run_dir: the run's folder; see `find_run` for what is looked for.
+        spec: a spec, its name or its path; None takes the folder's lossaudit.yaml.
+        options: how to read logs, and which findings count.
+        request: parts, adapter and device, where the folder does not say; its pairs are ignored.
+        voices: told what is being done.
+
+    Raises:
+        UsageError: if there is no such folder, or no spec.
+    """
+    from lossaudit.replaying import plan_replay, replay_steps, spec_of
+    from lossaudit.witnesses.replay.request import Request
+    from lossaudit.witnesses.run_folder import find_run
+
+    options, request = options or AuditOptions(), request or Request((), run_dir)
+    run = find_run(run_dir, request.allow_pickle)
+    spec = spec if isinstance(spec, Spec) else load_spec(spec or spec_of(run))
+    checks = chosen_checks(options)
+    logs, unused = logs_of(spec, run, options)
+    seen = [seen_log(read, evidence, checks) for read, evidence in logs]
+    plan = plan_replay(spec, run, request)
+    if plan.request.pairs:
+        replayed = replay_steps(spec, plan.request, [e for _, e in logs], voices=voices)
+        seen.append(seen_replays(replayed, checks))
+    return conclude(spec, seen, options, (*unused, *plan.notes, *run.skipped))
+
+
+def examine_log(spec: Spec, path: str, options: AuditOptions) -> tuple[ReadLog, LogEvidence]:
+    """Read a log and put the spec to the test on it."""
+    read = read_log(path, options.reader, options.read, options.progress)
+    return read, examine(spec, read.log, read.damage, read.changes)
+
+
+def logs_of(
+    spec: Spec, run: RunFolder, options: AuditOptions
+) -> tuple[list[tuple[ReadLog, LogEvidence]], list[tuple[str, str]]]:
+    """The logs of a run that hold the spec's total, and (kind, why) of the others."""
+    found, others = list[tuple[ReadLog, LogEvidence]](), list[tuple[str, str]]()
+    for path in run.logs:
+        read, evidence = examine_log(spec, path, options)
+        if evidence.binding.total is None and "total" not in spec.unlogged:
+            others.append(("log", f"{path}: {evidence.obstacle}"))
+        else:
+            found.append((read, evidence))
+    return found, others
 
 
 def chosen_checks(options: AuditOptions) -> dict[str, Check]:
@@ -79,61 +181,55 @@ def chosen_checks(options: AuditOptions) -> dict[str, Check]:
     return known
 
 
-def shared_steps(evidence: Sequence[LogEvidence]) -> Iterator[Finding]:
-    """Notes on event files of one folder that repeat each other's steps."""
-    for shared in overlaps(evidence):
-        source = shared.log.log.source
-        message = (
-            f"steps {shared.first:,} to {shared.last:,} are in {shared.earlier} too; each file is "
-            "judged by itself: name the folder to have them judged as one run"
-        )
-        steps = (shared.first, shared.last)
-        yield Finding("duplicate-steps", Severity.NOTE, message, steps, witness=source)
-
-
-def labelled(found: Iterable[Finding], evidence: LogEvidence) -> list[Finding]:
-    """Findings with the name of the log that they are about."""
-    return [replace(f, witness=evidence.log.source) for f in found]
-
-
 def conclude(
     spec: Spec,
-    reads: Sequence[ReadLog],
-    evidence: Sequence[LogEvidence],
-    found: Sequence[Finding],
+    seen: Sequence[Seen],
     options: AuditOptions,
+    skipped: Sequence[tuple[str, str]] = (),
+    further: Iterable[Finding] = (),
 ) -> Result:
-    """Combine verdicts, drop what was not asked for, choose the exit code."""
-    judged = [judge(e) for e in evidence]
-    verdict = combine([v for v, _ in judged])
-    reason = _reason(verdict, [(e.log.source, *j) for e, j in zip(evidence, judged, strict=True)])
-    witnesses = tuple(
-        describe(e, v, r, read.reader, read.sha256)
-        for e, (v, r), read in zip(evidence, judged, reads, strict=True)
-    )
+    """Combine verdicts, drop what was not asked for, choose the exit code.
+
+    Args:
+        spec: the declaration.
+        seen: the witnesses with their findings.
+        options: which findings count.
+        skipped: (what, why) of everything that was left out.
+        further: findings on several witnesses together.
+    """
+    witnesses = tuple(s.witness for s in seen)
+    found = [*(f for s in seen for f in s.findings), *further]
+    verdict = combine([w.verdict for w in witnesses])
     findings = _kept(found, verdict, options)
-    damaged = any(read.is_damaged for read in reads)
+    damaged = any(s.is_damaged for s in seen)
     return Result(
         verdict,
         choose_exit_code(verdict, findings, damaged, options),
-        reason,
-        describe_spec(spec, evidence),
+        _reason(verdict, witnesses),
+        describe_spec(spec, [s.dtype for s in seen]),
         witnesses,
         tuple(sorted(findings, key=_order)),
-        tuple((name, "not selected") for name in _left_out(options)),
+        (*(n for s in seen for n in s.skipped), *skipped, *_not_selected(options)),
         __version__,
         {"python": platform.python_version()},
     )
 
 
-def _reason(verdict: Verdict, judged: Sequence[tuple[str, Verdict, str]]) -> str:
-    """Why, in one sentence; of several logs each is named, since one of them may be undecided."""
-    if len(judged) == 1:
-        return judged[0][2]
-    ordered = sorted(judged, key=lambda j: j[1] != verdict)
-    counts = {v: sum(j[1] == v for j in judged) for v in Verdict}
+def _reason(verdict: Verdict, witnesses: Sequence[Witness]) -> str:
+    """Why, in one sentence; of several witnesses each is named, since one may be undecided."""
+    if len(witnesses) == 1:
+        return witnesses[0].reason
+    ordered = sorted(witnesses, key=lambda w: w.verdict != verdict)
+    counts = {v: sum(w.verdict == v for w in witnesses) for v in Verdict}
     summary = ", ".join(f"{count} {v.value}" for v, count in counts.items() if count)
-    return f"{len(judged)} logs, {summary}: " + "; ".join(f"{s}: {r}" for s, _, r in ordered)
+    said = "; ".join(f"{w.source}: {w.reason}" for w in ordered)
+    kinds = {w.kind for w in witnesses}
+    what = "logs" if kinds == {"log"} else "witnesses"
+    return f"{len(witnesses)} {what}, {summary}: {said}"
+
+
+def _not_selected(options: AuditOptions) -> list[tuple[str, str]]:
+    return [(name, "not selected") for name in _left_out(options)]
 
 
 def _order(finding: Finding) -> tuple[int, str, int, str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from lossaudit import registry
-from lossaudit.audit import AuditOptions, choose_exit_code, conclude, labelled
+from lossaudit.audit import AuditOptions, choose_exit_code, conclude
 from lossaudit.balance.measure import Measured, measure, not_trained
 from lossaudit.balance.what_if import Question
 from lossaudit.checks.dominant_term import dominating
@@ -21,6 +21,7 @@ from lossaudit.closure.examine import LogEvidence, examine
 from lossaudit.model.balance import Balance
 from lossaudit.model.finding import Finding, Severity, Verdict
 from lossaudit.model.result import Result, Witness
+from lossaudit.seeing import labelled, seen_log
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.log import read_log
 from lossaudit.witnesses.stored_result import read_result
@@ -60,7 +61,8 @@ def balance_logs(
     measured = [measure(e, questions) for e in evidence]
     pairs = list(zip(evidence, measured, strict=True))
     found = [f for e, m in pairs for f in labelled(_findings(e, m), e)]
-    audited = conclude(spec, reads, evidence, found, options)
+    seen = [seen_log(read, e, {}) for read, e in zip(reads, evidence, strict=True)]
+    audited = conclude(spec, seen, options, further=found)
     witnesses = tuple(
         replace(w, shares=m.shares, balance=m.balance)
         for w, m in zip(audited.witnesses, measured, strict=True)

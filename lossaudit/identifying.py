@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lossaudit import __version__, registry
-from lossaudit.audit import AuditOptions, choose_exit_code, labelled
+from lossaudit.audit import AuditOptions, choose_exit_code
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence, examine
 from lossaudit.closure.identify.candidate import Candidate
@@ -27,6 +27,7 @@ from lossaudit.closure.witness import describe, describe_spec
 from lossaudit.model.finding import Finding, Verdict
 from lossaudit.model.identification import Identification, RunnerUp
 from lossaudit.model.result import Declared, Result, Witness
+from lossaudit.seeing import labelled
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import number
 from lossaudit.witnesses.log import ReadLog, read_log
@@ -155,7 +156,9 @@ def _conclude(answers: Sequence[Answer], damaged: bool, options: AuditOptions) -
     first = next((a for a in answers if a.formula), answers[0])
     spec = Declared("identified", "")
     if first.formula:
-        spec = replace(describe_spec(first.spec, [first.evidence]), formula=first.formula)
+        spec = replace(
+            describe_spec(first.spec, [first.evidence.binding.dtype]), formula=first.formula
+        )
     return Result(
         verdict,
         choose_exit_code(verdict, found, damaged, options),

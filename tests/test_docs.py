@@ -66,7 +66,9 @@ def test_command_page_is_the_help_texts(golden: Golden) -> None:
     parts = ["# Commands\n\nGenerated from `lossaudit --help`.\n"]
     for args in (
         [],
+        ["audit"],
         ["check"],
+        ["recompute"],
         ["balance"],
         ["identify"],
         ["presets"],

@@ -18,6 +18,7 @@ from lossaudit.model.table import Damage, Table
 from lossaudit.spec.load import load_spec
 from lossaudit.witnesses.log import readers
 from lossaudit.witnesses.reader import ReadOptions
+from lossaudit.witnesses.replay.adapter import adapters
 from lossaudit.witnesses.stream import LogStream
 
 PACKAGE = Path(registry.__file__).parent
@@ -38,6 +39,7 @@ SECTIONS = (
     [
         ("witnesses/logs", set(readers())),
         ("checks", set(CHECKS)),
+        ("witnesses/replay/adapters", set(adapters())),
         ("reports", set(registry.load("lossaudit.reports", Report))),
     ],
 )

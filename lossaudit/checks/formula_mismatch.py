@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lossaudit.closure.binding import Binding
 from lossaudit.closure.blocks import ACCUMULATED
@@ -42,6 +43,9 @@ from lossaudit.model.finding import Finding, Severity
 from lossaudit.model.steps import step_in_words, steps_in_words
 from lossaudit.numerics.formats import FORMATS, gamma
 from lossaudit.spec.aggregate import aggregate_option
+
+if TYPE_CHECKING:
+    from lossaudit.closure.replay.examine import ReplayEvidence
 
 MEANS_DRIFT = 10.0
 """Excess that undeclared means may reach; more is no rounding."""
@@ -67,6 +71,34 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
         {
             "refuted_rows": outcome.declared.refuted,
             "decided": outcome.declared.decided,
+            "formula": first.formula if first else "",
+        },
+    )
+
+
+def _replay(evidence: ReplayEvidence) -> Iterator[Finding]:
+    """The same of recomputed steps."""
+    outcome = evidence.outcome
+    if outcome is None or not outcome.declared.refuted_finite:
+        return
+    first = next(iter(evidence.explanations), None)
+    if first is not None and first.check != CHECK.name:
+        return
+    declared = outcome.declared
+    row = next(v for v in outcome.violations if abs(v.residual) < float("inf"))
+    excess = abs(row.residual) / row.tolerance if row.tolerance else float("inf")
+    yield Finding(
+        CHECK.name,
+        CHECK.severity,
+        f"{declared.refuted:,} of {declared.decided:,} replayed steps refute the declared formula; "
+        f"{step_in_words(row.step)}: total {row.total:.7g}, recomputed {row.recomputed:.7g}; "
+        f"residual {row.residual:+.1e} is {excess:,.0f} x the {row.tolerance:.1e} that rounding "
+        f"and replaying leave open{_follows(first) if first else ''}",
+        declared.steps,
+        evidence.locate(row.record),
+        {
+            "refuted_rows": declared.refuted,
+            "decided": declared.decided,
             "formula": first.formula if first else "",
         },
     )
@@ -132,4 +164,5 @@ CHECK = Check(
     Severity.ERROR,
     _run,
     refutes=True,
+    replay=_replay,
 )

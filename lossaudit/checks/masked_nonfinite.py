@@ -34,13 +34,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from lossaudit.closure.check import Check
-from lossaudit.closure.examine import LogEvidence
+from lossaudit.closure.check import Check, Evidence
 from lossaudit.model.finding import Finding, Severity
 from lossaudit.model.steps import step_in_words
 
 
-def _run(evidence: LogEvidence) -> Iterator[Finding]:
+def _run(evidence: Evidence) -> Iterator[Finding]:
     outcome = evidence.outcome
     if outcome is None or not outcome.declared.nonfinite or evidence.not_additive:
         return
@@ -75,4 +74,5 @@ CHECK = Check(
     Severity.ERROR,
     _run,
     refutes=True,
+    replay=_run,
 )

@@ -28,17 +28,31 @@ jingyaogong/minimind issue 140: an auxiliary loss that was logged and never adde
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence
+from lossaudit.closure.outcome import Outcome
 from lossaudit.model.finding import Finding, Severity
+
+if TYPE_CHECKING:
+    from lossaudit.closure.replay.examine import ReplayEvidence
 
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
-    outcome = evidence.outcome
+    return _survivors(evidence.outcome, evidence.binding.same_rivals, "the log", "row")
+
+
+def _replay(evidence: ReplayEvidence) -> Iterator[Finding]:
+    return _survivors(evidence.outcome, evidence.same_rivals, "the replay", "step")
+
+
+def _survivors(
+    outcome: Outcome | None, same: tuple[str, ...], witness: str, row: str
+) -> Iterator[Finding]:
     if outcome is None or outcome.declared.refuted or not outcome.declared.decided:
         return
-    for name in evidence.binding.same_rivals:
+    for name in same:
         message = f"rival `{name}` is the declared formula in other words, so it was left out"
         yield Finding(CHECK.name, CHECK.severity, message, evidence={"rival": name})
     for rival, tally in outcome.rivals:
@@ -49,11 +63,19 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
         elif rival.automatic and rival.name.startswith("drop "):
             term = rival.name.removeprefix("drop ")
             message = (
-                f"the log cannot show that `{term}` is in the total: dropping it fits every row"
+                f"{witness} cannot show that `{term}` is in the total: dropping it fits every {row}"
             )
         else:
-            message = f"the log cannot tell the formula from `{rival.name}`, which fits every row"
+            message = (
+                f"{witness} cannot tell the formula from `{rival.name}`, which fits every {row}"
+            )
         yield Finding(CHECK.name, CHECK.severity, message, evidence={"rival": rival.name})
 
 
-CHECK = Check("surviving-rival", "another formula fits every row as well", Severity.NOTE, _run)
+CHECK = Check(
+    "surviving-rival",
+    "another formula fits every row as well",
+    Severity.NOTE,
+    _run,
+    replay=_replay,
+)

@@ -30,12 +30,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lossaudit.closure.check import Check, explained
-from lossaudit.closure.examine import LogEvidence
+from lossaudit.closure.check import Check, Evidence, explained
 from lossaudit.model.finding import Finding, Severity
 
 
-def _run(evidence: LogEvidence) -> Iterator[Finding]:
+def _run(evidence: Evidence) -> Iterator[Finding]:
     return explained(CHECK, evidence)
 
 
@@ -45,4 +44,5 @@ CHECK = Check(
     Severity.ERROR,
     _run,
     refutes=True,
+    replay=_run,
 )

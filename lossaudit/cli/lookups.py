@@ -55,7 +55,7 @@ def explain(name: str) -> None:
 
 def manual(check: Check) -> str:
     """The module docstring of a check."""
-    module = importlib.import_module(check.run.__module__)
+    module = importlib.import_module(f"lossaudit.checks.{check.name.replace('-', '_')}")
     return inspect.getdoc(module) or ""
 
 

@@ -81,3 +81,38 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No report on standar
 NoProgress = Annotated[
     bool, typer.Option("--no-progress", help="No progress bar on standard error.")
 ]
+Rivals = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rival",
+        metavar="RIVAL",
+        help='A formula that must be refuted: "[NAME=]EXPRESSION". Repeatable.',
+    ),
+]
+Select = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CHECK", help="Run only this check; a FAIL keeps its reason. Repeatable."),
+]
+Ignore = Annotated[
+    list[str] | None, typer.Option(metavar="CHECK", help="Leave this check out. Repeatable.")
+]
+Device = Annotated[
+    str, typer.Option(metavar="DEVICE", help="auto (CUDA where it is), cpu, cuda or cuda:N.")
+]
+AdapterName = Annotated[
+    str | None,
+    typer.Option(
+        "--adapter",
+        metavar="NAME",
+        help="The model: musetalk-v1, or your own package.module:function, which is run.",
+    ),
+]
+AllowPickle = Annotated[
+    bool, typer.Option("--allow-pickle", help="Read pickled weights, in a process with limits.")
+]
+Vae = Annotated[
+    str | None, typer.Option(metavar="FOLDER", help="The VAE that decodes and encodes images.")
+]
+UnetConfig = Annotated[
+    str | None, typer.Option(metavar="FILE", help="The UNet's config.json or musetalk.json.")
+]

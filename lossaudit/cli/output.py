@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import stat
@@ -62,7 +63,8 @@ def check_destinations(
     """Which reports to write; formats and folders are checked before any work is done.
 
     Raises:
-        UsageError: for an unknown format, a text that is not FORMAT=FILE, or a missing folder.
+        UsageError: for an unknown format, one whose extra is not installed, a text that is not
+            FORMAT=FILE, or a missing folder.
     """
     wanted = [] if quiet and path is None else [Destination(format_name, path)]
     for text in further:
@@ -76,9 +78,18 @@ def check_destinations(
             raise UsageError(
                 f"no report format is called {destination.format!r}", expected=", ".join(known)
             )
+        _check_needs(registry.find(REPORTS, destination.format, Report))
         if destination.path and not Path(destination.path).absolute().parent.is_dir():
             raise UsageError(f"the folder of {destination.path!r} does not exist")
     return wanted
+
+
+def _check_needs(report: Report) -> None:
+    if report.needs and importlib.util.find_spec(report.needs) is None:
+        raise UsageError(
+            f"the {report.name} report needs the module {report.needs}, which is not installed",
+            hint="pip install 'lossaudit[report]'",
+        )
 
 
 def deliver(result: Result, destination: Destination) -> None:

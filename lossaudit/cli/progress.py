@@ -33,3 +33,23 @@ def show_progress(wanted: bool, logs: list[str]) -> Iterator[Callable[[int], Non
         if shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+@contextmanager
+def show_work(wanted: bool) -> Iterator[Callable[[str], None]]:
+    """Yield a function to be called with what is being worked on."""
+    from lossaudit.rendering.safe_text import escape_text
+
+    if not wanted or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+
+    def report(line: str) -> None:
+        sys.stderr.write(f"\r\x1b[K{escape_text(line)[:100]}")
+        sys.stderr.flush()
+
+    try:
+        yield report
+    finally:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()

@@ -4,33 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import isfinite
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from lossaudit.closure.examine import LogEvidence
-from lossaudit.model.finding import Finding, Severity
+from lossaudit.model.finding import Finding, Location, Severity
+
+if TYPE_CHECKING:
+    from lossaudit.closure.diagnosis.explanation import Explanation
+    from lossaudit.closure.examine import LogEvidence
+    from lossaudit.closure.outcome import Outcome
+    from lossaudit.closure.replay.examine import ReplayEvidence
+
+
+class Evidence(Protocol):
+    """What logs and replays have in common: decided rows, and what explains those that refute."""
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """Of the fold, or None where nothing could be put to the test."""
+        ...
+
+    @property
+    def explanations(self) -> tuple[Explanation, ...]:
+        """What explains the rows instead of the declared formula; the first counts."""
+        ...
+
+    @property
+    def not_additive(self) -> str:
+        """Why the formula need not hold between these columns, or empty."""
+        ...
+
+    def locate(self, record: int) -> Location:
+        """Where a row stands."""
+        ...
+
+
+def nothing(_: object) -> Iterator[Finding]:
+    """What a check says of a kind of evidence that it does not look at."""
+    return iter(())
 
 
 class Check(Struct, frozen=True):
-    """A question that is put to every log.
+    """A question that is put to every log, to replayed steps, or to both.
 
     Attributes:
         name: as findings carry it and `lossaudit explain` knows it.
         summary: one line for `lossaudit checks`.
         severity: of its findings.
-        run: evidence -> findings, none where all is well or nothing can be said.
+        run: evidence of a log -> findings, none where all is well or nothing can be said.
         refutes: True where a finding means that the formula is refuted, so that it cannot be
             ignored away.
+        replay: evidence of replays -> findings.
     """
 
     name: str
     summary: str
     severity: Severity
-    run: Callable[[LogEvidence], Iterator[Finding]]
+    run: Callable[[LogEvidence], Iterator[Finding]] = nothing
     refutes: bool = False
+    replay: Callable[[ReplayEvidence], Iterator[Finding]] = nothing
 
 
-def explained(check: Check, evidence: LogEvidence) -> Iterator[Finding]:
+def explained(check: Check, evidence: Evidence) -> Iterator[Finding]:
     """The finding of a check that speaks where its explanation is the first of the diagnosis."""
     outcome = evidence.outcome
     if outcome is None or not evidence.explanations:

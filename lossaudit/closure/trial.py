@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -16,6 +17,14 @@ from lossaudit.spec.schema import Spec
 
 STEPS_AN_EPOCH = 10_000
 """Steps that a row of an epoch may be the mean of, where nobody says."""
+
+
+class Blocks(Protocol):
+    """Rows that can be gone through again and again."""
+
+    def blocks(self) -> Iterator[tuple[Rows, Prepared]]:
+        """Every block of rows, with its intervals, in order."""
+        ...
 
 
 class Trial(Struct, frozen=True):

@@ -38,7 +38,7 @@ def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
         )
     several = f"all {declared.decided:,} decided rows"
     agreed = f"the formula holds on {several if declared.decided > 1 else 'the one decided row'}"
-    return _against_rivals(outcome, agreed)
+    return against_rivals(outcome, agreed)
 
 
 def _settle(excuse: Explanation) -> str:
@@ -48,7 +48,8 @@ def _settle(excuse: Explanation) -> str:
     return f"; {aggregate_option(tag, kind)} would decide" if option else ""
 
 
-def _against_rivals(outcome: Outcome, agreed: str) -> tuple[Verdict, str]:
+def against_rivals(outcome: Outcome, agreed: str) -> tuple[Verdict, str]:
+    """The verdict where the declared formula holds: is every named rival refuted?"""
     named = [(r, t) for r, t in outcome.rivals if not r.automatic]
     surviving = [(r, t) for r, t in named if not t.refuted]
     if surviving:

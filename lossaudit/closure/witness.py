@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome, ViolatingRow
-from lossaudit.model.finding import Verdict
+from lossaudit.model.finding import Location, Verdict
 from lossaudit.model.result import Declared, Rival, Violation, Weight, Witness
 from lossaudit.model.steps import steps_in_words
 from lossaudit.spec.schema import Spec
@@ -34,14 +34,23 @@ def describe(
         columns=dict(binding.tags),
         resolution={t: r.in_words() for t, r in binding.resolutions.items()},
     )
-    if outcome is None:
-        return base
+    return base if outcome is None else with_outcome(base, outcome, evidence.locate)
+
+
+def with_outcome(base: Witness, outcome: Outcome, locate: Callable[[int], Location]) -> Witness:
+    """A witness's entry with what the fold over its rows concluded.
+
+    Args:
+        base: without it.
+        outcome: of the fold.
+        locate: where a record stands.
+    """
     return replace(
         base,
         rows=outcome.rows,
         decided=outcome.declared.decided,
         violations=outcome.declared.refuted,
-        first_violations=tuple(_violation(v, evidence) for v in outcome.violations),
+        first_violations=tuple(_violation(v, locate) for v in outcome.violations),
         undecided=dict(outcome.undecided),
         weights=_weights(outcome),
         weights_note=_weights_note(outcome),
@@ -54,27 +63,26 @@ def describe(
     )
 
 
-def describe_spec(spec: Spec, evidence: Sequence[LogEvidence]) -> Declared:
+def describe_spec(spec: Spec, dtypes: Sequence[str]) -> Declared:
     """The declaration; the dtype is the one that tolerances were derived for."""
-    dtypes = {e.binding.dtype for e in evidence}
     return Declared(
         spec.name,
         spec.formula_text,
         tuple((name, text) for name, (_, text) in spec.rivals.items()),
         spec.sha256,
-        dtypes.pop() if len(dtypes) == 1 else spec.dtype,
+        dtypes[0] if len(set(dtypes)) == 1 else spec.dtype,
         spec.sources,
     )
 
 
-def _violation(row: ViolatingRow, evidence: LogEvidence) -> Violation:
+def _violation(row: ViolatingRow, locate: Callable[[int], Location]) -> Violation:
     return Violation(
         row.step,
         row.total,
         row.recomputed,
         row.residual,
         row.tolerance,
-        evidence.locate(row.record),
+        locate(row.record),
         row.terms,
     )
 

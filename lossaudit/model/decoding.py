@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from lossaudit.model import wire
 from lossaudit.model.balance import Balance, Course, EqualShares, Ratio, Share, WhatIf
+from lossaudit.model.replay import Interval, Recomputed, Replay
 from lossaudit.model.result import Declared, ExitCode, Result, Violation, Weight, Witness
 
 
@@ -84,7 +85,36 @@ def _witness(w: wire.WitnessWire) -> Witness:
         tuple(w.rivals),
         {n: _share(t.share) for n, t in w.balance.terms.items()} if w.balance else {},
         balance=_balance(w.balance) if w.balance else None,
+        replays=tuple(_replay(r) for r in w.replays),
     )
+
+
+def _replay(r: wire.ReplayWire) -> Replay:
+    return Replay(
+        r.step,
+        r.batch,
+        r.checkpoint or "",
+        r.depth,
+        r.device,
+        _interval(r.total),
+        {
+            n: Recomputed(float(t.value), float(t.float64), float(t.low), float(t.high))
+            for n, t in r.terms.items()
+        },
+        _maybe(r.total_logged),
+        {n: float(t.value) for n, t in r.terms_logged.items()},
+        tuple(r.files),
+        r.dtype,
+        float(r.total_half_width),
+        r.total_source,
+        {n: float(t.half_width) for n, t in r.terms_logged.items()},
+        {n: _interval(i) for n, i in r.given.items()},
+        r.caution,
+    )
+
+
+def _interval(number: wire.IntervalWire) -> Interval:
+    return Interval(float(number.value), float(number.low), float(number.high))
 
 
 def _balance(b: wire.BalanceWire) -> Balance:

@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 from lossaudit.model.balance import Balance, Course, Share
 from lossaudit.model.finding import Finding, Location
 from lossaudit.model.identification import Identification
+from lossaudit.model.replay import Replay
 from lossaudit.model.result import SCHEMA, Result, Violation, Witness
 
 
@@ -79,7 +80,7 @@ def encode_witness(witness: Witness) -> dict[str, Any]:
             }
             for r in witness.rivals
         ],
-        "replays": [],
+        "replays": [encode_replay(r) for r in witness.replays],
         **({} if witness.balance is None else {"balance": encode_balance(witness)}),
         **_identification(witness.identification),
     }
@@ -88,6 +89,31 @@ def encode_witness(witness: Witness) -> dict[str, Any]:
 def _identification(found: Identification | None) -> dict[str, Any]:
     """The key of a witness that `lossaudit identify` was asked about; else nothing."""
     return {} if found is None else {"identification": encode_value(found)}
+
+
+def encode_replay(replay: Replay) -> dict[str, Any]:
+    """One entry of "replays"."""
+    return {
+        "step": replay.step,
+        "batch": replay.batch,
+        "checkpoint": replay.checkpoint or None,
+        "depth": replay.depth,
+        "device": replay.device,
+        "dtype": replay.dtype,
+        "total_logged": encode_value(replay.total_logged),
+        "total_half_width": encode_value(replay.total_half),
+        "total_source": replay.total_source,
+        "total": encode_value(replay.total),
+        "agrees": replay.agrees,
+        "terms": {name: encode_value(term) for name, term in replay.terms.items()},
+        "terms_logged": {
+            name: encode_value({"value": v, "half_width": replay.logged_halves.get(name, 0.0)})
+            for name, v in replay.logged_terms.items()
+        },
+        "given": {name: encode_value(number) for name, number in replay.given.items()},
+        "caution": replay.caution,
+        "files": [encode_value(file) for file in replay.files],
+    }
 
 
 def encode_finding(finding: Finding) -> dict[str, Any]:

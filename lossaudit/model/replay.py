@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -26,12 +27,15 @@ class Recomputed(Struct, frozen=True):
         float64: the same tensors, in float64.
         low, high: what training may have computed from the same weights and batch: its rounding,
             the measured noise of the forward pass, and the draws that nobody stored.
+        blocked: the tensors were too large for torch's own function, so that `value` is `float64`
+            rounded to training's dtype.
     """
 
     value: float
     float64: float
     low: float
     high: float
+    blocked: bool = False
 
 
 class Interval(Struct, frozen=True):
@@ -56,6 +60,12 @@ class Replay(Struct, frozen=True):
         total_logged: in the batch or the log of that step; None where neither has it.
         logged_terms: the terms logged for that step, as far as known.
         files: every file that was read for it.
+        dtype: in which training formed the total.
+        total_half: half the width of the interval that `total_logged` stands for.
+        total_source: the file in which `total_logged` stands.
+        logged_halves: half-widths of `logged_terms`.
+        given: names of the formula that were not recomputed, such as a logged weight.
+        caution: what makes the intervals wide, or what they take for granted; empty if nothing.
     """
 
     step: int
@@ -68,3 +78,47 @@ class Replay(Struct, frozen=True):
     total_logged: float | None = None
     logged_terms: Mapping[str, float] = field(default_factory=dict)
     files: tuple[StoredFile, ...] = ()
+    dtype: str = "float32"
+    total_half: float = 0.0
+    total_source: str = ""
+    logged_halves: Mapping[str, float] = field(default_factory=dict)
+    given: Mapping[str, Interval] = field(default_factory=dict)
+    caution: str = ""
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the logged total may be the recomputed one; None where that cannot be said."""
+        return may_be(self.total_logged, self.total_half, self.total)
+
+    def term_agrees(self, name: str) -> bool | None:
+        """Whether the logged value of a term may be the recomputed one; None as above."""
+        if name not in self.terms:
+            return None
+        return may_be(
+            self.logged_terms.get(name), self.logged_halves.get(name, 0.0), self.terms[name]
+        )
+
+
+def may_be(logged: float | None, half: float, found: Interval | Recomputed) -> bool | None:
+    """Whether the intervals of a logged and a recomputed number meet; None without both."""
+    if logged is None or math.isnan(found.low + found.high) or math.isnan(logged):
+        return None
+    return found.low - half <= logged <= found.high + half
+
+
+class Hypothesis(Struct, frozen=True):
+    """The same steps recomputed in another way, to be compared with the same logged totals.
+
+    Attributes:
+        check: the name of the check that reports it where every row agrees.
+        summary: what it means, a clause such as "`loss_lip` is taken on the whole image".
+        replays: one for each step of the replays that it is to explain.
+        facts: numbers, JSON-ready.
+        decisive: False where it speaks of what was replayed and not of the formula.
+    """
+
+    check: str
+    summary: str
+    replays: tuple[Replay, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    decisive: bool = True

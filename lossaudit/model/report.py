@@ -24,8 +24,10 @@ class Report(Struct, frozen=True):
         summary: one line for help texts.
         render: (result, page) -> text ending in a newline. The same result and page give the same
             bytes: no clock, no environment.
+        needs: a module of the extra `report` without which it cannot be made, or "".
     """
 
     name: str
     summary: str
     render: Callable[[Result, Page], str]
+    needs: str = ""

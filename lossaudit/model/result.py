@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from lossaudit.model.balance import Balance, Share
 from lossaudit.model.finding import Finding, Location, Verdict
 from lossaudit.model.identification import Identification
+from lossaudit.model.replay import Replay
 
 SCHEMA = "lossaudit/1"
 
@@ -107,6 +108,7 @@ class Witness(Struct, frozen=True):
         balance: what `lossaudit balance` found, or None where it was not asked.
         identification: what `lossaudit identify` found, or None where it was not asked.
         series: step, total, recomputed, residual, tolerance and terms, downsampled for plots.
+        replays: the steps that were recomputed, where the witness is a replay.
     """
 
     kind: str
@@ -132,6 +134,7 @@ class Witness(Struct, frozen=True):
     series: Mapping[str, list[float]] = field(default_factory=dict)
     balance: Balance | None = None
     identification: Identification | None = None
+    replays: tuple[Replay, ...] = ()
 
 
 class Declared(Struct, frozen=True):

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from lossaudit.model.balance import Sign, Trend
 from lossaudit.model.finding import Finding, Location, Verdict
+from lossaudit.model.replay import Depth, StoredFile
 from lossaudit.model.result import Rival
 
 MANY = 1000
@@ -110,6 +111,50 @@ class WeightWire(Struct):
     high: Number | None
 
 
+class IntervalWire(Struct):
+    """A "total" of a replay, or one of "given"."""
+
+    value: Number
+    low: Number
+    high: Number
+
+
+class RecomputedWire(Struct):
+    """One of "terms" of a replay."""
+
+    value: Number
+    float64: Number
+    low: Number
+    high: Number
+
+
+class LoggedTermWire(Struct):
+    """One of "terms_logged" of a replay."""
+
+    value: Number
+    half_width: Number
+
+
+class ReplayWire(Struct):
+    """One of "replays" of a witness."""
+
+    step: Step
+    batch: str
+    checkpoint: str | None
+    depth: Depth
+    device: str
+    total_logged: Number | None
+    total: IntervalWire
+    terms: Named[RecomputedWire]
+    dtype: str = "float32"
+    total_half_width: Number = 0.0
+    total_source: str = ""
+    terms_logged: Named[LoggedTermWire] = {}
+    given: Named[IntervalWire] = {}
+    caution: str = ""
+    files: Few[StoredFile] = []
+
+
 class WitnessWire(Struct):
     """One of "witnesses"."""
 
@@ -132,6 +177,7 @@ class WitnessWire(Struct):
     weights: Named[WeightWire] = {}
     weights_note: str = ""
     rivals: Few[Rival] = []
+    replays: Annotated[list[ReplayWire], Meta(max_length=100 * MANY)] = []
     balance: BalanceWire | None = None
 
 

@@ -12,55 +12,18 @@ import json
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
+from lossaudit.spec.definition import Definition
+from lossaudit.spec.replay_section import ReplaySection
+from lossaudit.spec.rule import TEXT, Line, Rule, Text
 from lossaudit.spec.schema import RIVAL_NAME
 
 AGGREGATE = (
     r"^(step|last|rank-local|(mean|sum|rank-mean)(:([1-9][0-9]{0,8}|float64))?"
     r"|median(:[1-9][0-9]{0,8})?|trailing:[1-9][0-9]{0,3}|ema:0?\.(?=0*[1-9])[0-9]{1,12})$"
 )
-_LINE = r"^[^\S\n]*\S[^\n]*$"
-_TEXT = r"^\s*\S[\s\S]*$"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What a value must be.
-
-    Attributes:
-        about: in words, for messages and for the JSON Schema.
-        pattern: text must match it as a whole.
-        is_one_or_more: a list, which may be written as its only item.
-        is_share: a number in (0, 1].
-        is_count: a whole number from 1 on.
-    """
-
-    about: str
-    pattern: str = _LINE
-    is_one_or_more: bool = False
-    is_share: bool = False
-    is_count: bool = False
-
-    def __get_pydantic_json_schema__(self, core: Any, schema_of: Any) -> dict[str, Any]:
-        """The type's JSON Schema, with what the type alone does not say."""
-        found: dict[str, Any] = {"description": self.about} | schema_of(core)
-        if found.get("type") == "string":
-            found["pattern"] = self.pattern
-        if self.is_share:
-            found |= {"exclusiveMinimum": 0, "maximum": 1}
-        if self.is_count:
-            for kind in found.get("anyOf", ()):
-                kind |= {"multipleOf": 1, "minimum": 1} if kind.get("type") == "number" else {}
-        if self.is_one_or_more:
-            found["minItems"] = 1
-            found = {"anyOf": [found["items"], found]}
-        return found
-
-
-_Line: TypeAlias = Annotated[str, Rule("one line of text")]
-_Text: TypeAlias = Annotated[str, Rule("text", _TEXT)]
-_Formula: TypeAlias = Annotated[str, Rule("a formula such as 2.0*loss_lip + loss_latents", _TEXT)]
+_Formula: TypeAlias = Annotated[str, Rule("a formula such as 2.0*loss_lip + loss_latents", TEXT)]
 _Tags: TypeAlias = Annotated[
-    tuple[_Line, ...], Rule("a tag, or a list of tags tried in order", is_one_or_more=True)
+    tuple[Line, ...], Rule("a tag, or a list of tags tried in order", is_one_or_more=True)
 ]
 _Kind: TypeAlias = Annotated[
     str,
@@ -84,27 +47,15 @@ class ConfigKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
-    """How a term is defined; `prediction` and `target` name tensors of a sample batch."""
-
-    kind: _Line = ""
-    reduction: Annotated[str, Rule("mean, sum or none", "^(mean|sum|none)$")] = ""
-    prediction: _Line = ""
-    target: _Line = ""
-    region: _Line = ""
-    note: _Text = ""
-
-
-@dataclass(frozen=True, slots=True)
 class LogSection:
     """How the log names and aggregates what the formula needs."""
 
     total: _Tags = ()
-    terms: dict[_Line, _Tags] = field(default_factory=dict)
-    aggregate: dict[_Line, _Kind] = field(default_factory=dict)
+    terms: dict[Line, _Tags] = field(default_factory=dict)
+    aggregate: dict[Line, _Kind] = field(default_factory=dict)
     step: _Tags = ()
     duplicates: Literal["all", "first", "last"] = "all"
-    unlogged: dict[_Line, _Text] = field(default_factory=dict)
+    unlogged: dict[Line, Text] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,22 +90,23 @@ class SpecFile:
         ),
     ]
     formula: _Formula
-    summary: _Line = ""
+    summary: Line = ""
     dtype: Literal["float16", "bfloat16", "float32", "float64"] = "float32"
     parameters: dict[
-        _Line,
+        Line,
         Annotated[
             float | ConfigKey,
             Rule("a finite number, or {file: stage2.yaml, key: loss_params.vgg_loss}"),
         ],
     ] = field(default_factory=dict)
-    terms: dict[_Line, Definition] = field(default_factory=dict)
+    terms: dict[Line, Definition] = field(default_factory=dict)
     rivals: dict[
         Annotated[str, Rule("a name of letters, digits, _ and -", RIVAL_NAME)], _Formula
     ] = field(default_factory=dict)
     log: LogSection = field(default_factory=LogSection)
     balance: BalanceSection = field(default_factory=BalanceSection)
     training: TrainingSection = field(default_factory=TrainingSection)
+    replay: ReplaySection = field(default_factory=ReplaySection)
     sources: tuple[_Source, ...] = ()
 
 

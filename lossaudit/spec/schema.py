@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from lossaudit.spec.definition import Definition
+from lossaudit.spec.replay_section import ReplaySection
 from lossaudit.spec.tree import Expr
 
 RIVAL_NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
@@ -22,12 +24,13 @@ class Spec(Struct, frozen=True):
         tags: of every term and logged weight of the formula and the rivals, tried in order.
         parameters: fixed weights by name.
         rivals: formulas that the declared one must be told from: {name: (tree, text)}.
-        terms: definitions: {term: {"kind": "l1", "reduction": "mean", ...}}, as far as declared.
+        terms: definitions by term, as far as declared.
         aggregates: {"total", a term or a tag: kind such as "mean:32"}.
         step: tags or columns that count the steps.
         duplicates: which records of a repeated step count: all, first or last.
         unlogged: {term: why the log does not have it}.
         max_share: no term's share of the total may have a median above it.
+        replay: which model computes predictions, and in which numbers training ran it.
         accumulation_steps, ranks: of the run, where the spec says so.
         sources: where the declared formula is stated.
         summary: one line.
@@ -42,7 +45,7 @@ class Spec(Struct, frozen=True):
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     parameters: Mapping[str, float] = field(default_factory=dict)
     rivals: Mapping[str, tuple[Expr, str]] = field(default_factory=dict)
-    terms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    terms: Mapping[str, Definition] = field(default_factory=dict)
     aggregates: Mapping[str, str] = field(default_factory=dict)
     step: tuple[str, ...] = ()
     duplicates: str = "all"
@@ -50,6 +53,7 @@ class Spec(Struct, frozen=True):
     max_share: float | None = None
     accumulation_steps: float | None = None
     ranks: float | None = None
+    replay: ReplaySection = field(default_factory=ReplaySection)
     sources: tuple[str, ...] = ()
     summary: str = ""
     path: str = ""

@@ -10,8 +10,9 @@ from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from lossaudit.errors import Problem
-from lossaudit.spec.file_layout import Rule, SpecFile
+from lossaudit.spec.file_layout import SpecFile
 from lossaudit.spec.hints import did_you_mean, one_of
+from lossaudit.spec.rule import Rule
 from lossaudit.spec.yaml_nodes import Node
 
 
@@ -62,6 +63,8 @@ def _is_scalar(value: object, kind: Any, rule: Rule) -> bool:
         return value in get_args(kind)
     if kind is str:
         return isinstance(value, str) and bool(re.fullmatch(rule.pattern, value))
+    if kind is bool:
+        return isinstance(value, bool)
     if kind is float and isinstance(value, float):
         if rule.is_count:
             return value >= 1 and value.is_integer()

@@ -59,10 +59,6 @@ def _spec(
     sha256: str,
 ) -> Spec:
     used = [name for name in term_names(trees.values()) if name not in weights]
-    definitions = {
-        term: {key: text for key in d.__slots__ if (text := getattr(d, key))}
-        for term, d in file.terms.items()
-    }
     return Spec(
         name=file.name,
         formula=trees["formula"],
@@ -72,12 +68,13 @@ def _spec(
         tags={name: (name,) for name in used} | file.log.terms,
         parameters=weights,
         rivals={name: (trees[f"rivals.{name}"], text) for name, text in file.rivals.items()},
-        terms=definitions,
+        terms=file.terms,
         aggregates=file.log.aggregate,
         step=file.log.step,
         duplicates=file.log.duplicates,
         unlogged=file.log.unlogged,
         max_share=file.balance.max_share or None,
+        replay=file.replay,
         sources=file.sources,
         summary=file.summary,
         path=str(path),

@@ -20,6 +20,9 @@ from lossaudit.witnesses.stream import LogStream, open_log
 
 EVENT_FILES = "*tfevents*"
 
+RESULT_OF_OURS = b'"schema": "lossaudit/'
+"""How a stored result begins: it is no log."""
+
 Progress = Callable[[int], None]
 """Called with the number of records read so far."""
 
@@ -75,6 +78,22 @@ def read_log(
     if path != "-" and os.path.isdir(path):  # noqa: PTH112 - it never raises
         return _read_folder(path, reader, options, progress)
     return _read_file(path, Log(path), reader, options, progress)
+
+
+def recognised(path: str) -> str | None:
+    """The reader that is surest of a file, or None where no reader knows it or it is a result."""
+    try:
+        stream = open_log(path)
+    except InputError:
+        return None
+    try:
+        if not stream.head or RESULT_OF_OURS in stream.head[:200]:
+            return None
+        return _choose(stream, None).name
+    except (InputError, OSError):
+        return None
+    finally:
+        stream.close()
 
 
 def _read_file(

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lossaudit import registry
-from lossaudit.closure.check import Check
+from lossaudit.closure.check import Check, nothing
 from lossaudit.closure.examine import examine
 from lossaudit.model.finding import Finding
 from lossaudit.model.log import Log
@@ -148,7 +148,7 @@ def findings(case: Case) -> list[Finding]:
 
 
 def test_every_check_has_a_case() -> None:
-    assert set(SPEAKS) == set(CHECKS)
+    assert set(SPEAKS) == {n for n, c in CHECKS.items() if c.run is not nothing}
 
 
 @pytest.mark.parametrize("name", SPEAKS)

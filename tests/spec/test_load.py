@@ -15,9 +15,11 @@ import yaml
 
 from lossaudit.closure.aggregates import parse_aggregate
 from lossaudit.errors import FormulaError, SpecError, UsageError
+from lossaudit.spec.definition import Definition
 from lossaudit.spec.file_layout import json_schema_text
 from lossaudit.spec.formula import parse_formula
 from lossaudit.spec.load import load_spec, preset_names, presets, spec_from_formula
+from lossaudit.spec.replay_section import ReplaySection
 from lossaudit.spec.schema import Spec
 
 ROOT = Path(__file__).parent.parent.parent
@@ -72,20 +74,20 @@ def test_the_example_of_the_design_loads_whole() -> None:
             }.items()
         },
         terms={
-            "loss_lip": {
-                "kind": "l1",
-                "reduction": "mean",
-                "prediction": "image_pred_img",
-                "target": "image",
-                "region": "lower_half",
-            },
-            "loss_latents": {
-                "kind": "l1",
-                "reduction": "mean",
-                "prediction": "image_pred",
-                "target": "latents",
-                "note": "in latent space",
-            },
+            "loss_lip": Definition(
+                kind="l1",
+                reduction="mean",
+                prediction="image_pred_img",
+                target="image",
+                region="lower_half",
+            ),
+            "loss_latents": Definition(
+                kind="l1",
+                reduction="mean",
+                prediction="image_pred",
+                target="latents",
+                note="in latent space",
+            ),
         },
         aggregates={"total": "last", "loss/lip": "mean:32"},
         step=("epoch", "iter"),
@@ -375,6 +377,15 @@ def does_not_raise(kind: type[Exception], check: Callable[[], object]) -> bool:
         *(f"log: {{aggregate: {{a: {k}}}}}" for k in ("median:0", "rank-mean:4", "ema:0.0", "x")),
         *("balance: {max_share: 1}", "balance: {max_share: 0}", "balance: {max_share: 1.01}"),
         *("terms: {a: {}}", "terms: {a: {reduction: none}}", "terms: {a: {reduction: avg}}"),
+        *("terms: {a: {beta: 0.5}}", "terms: {a: {beta: x}}", "terms: {a: {kind: anything else}}"),
+        *(
+            "terms: {a: {log_target: true}}",
+            "terms: {a: {log_target: 1}}",
+            "terms: {a: {gamma: 1}}",
+        ),
+        *("terms: {a: {layer_weights: 1}}", "terms: {a: {layer_weights: [1, 0.5]}}"),
+        *("terms: {a: {layer_weights: []}}", "terms: {a: {denominator: whole, dtype: bfloat16}}"),
+        *("terms: {a: {denominator: half}}", "terms: {a: {dtype: int8}}", "terms: {a: {norm: l2}}"),
         *("rivals: {a-b: a}", "rivals: {1a: a}", "rivals: {a: ''}", "rivals: {a: 2}"),
         *("parameters: {'': 1}", "parameters: {a: {file: /x, key: y}}", "parameters: {a: '1'}"),
     ],
@@ -401,3 +412,28 @@ def test_loading_a_spec_imports_neither_pydantic_nor_anything_else_heavy() -> No
 def test_the_import_test_can_fail() -> None:
     code = "from lossaudit.spec.file_layout import json_schema_text; json_schema_text()"
     assert "pydantic" in modules_after(code)
+
+
+def test_replay_section_names_an_adapter_and_training_s_numbers(tmp_path: Path) -> None:
+    assert load_spec("musetalk-v1").replay == ReplaySection("musetalk-v1", "float16", True)
+    path = tmp_path / "spec.yaml"
+    path.write_text("name: a\nformula: x + y\n")
+    assert load_spec(str(path)).replay == ReplaySection("", "none", False)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("{adapter: own_net.model:run}", "replay.adapter is the text 'own_net.model:run'"),
+        ("{adapter: ../../own}", "replay.adapter is the text '../../own'"),
+        ("{autocast: fp16}", "replay.autocast is the text 'fp16'"),
+        ("{tf32: 1}", "replay.tf32 is the number 1"),
+        ("{adaptor: musetalk-v1}", "unknown key 'adaptor'"),
+    ],
+)
+def test_a_spec_cannot_name_code(tmp_path: Path, section: str, message: str) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"name: a\nformula: x + y\nreplay: {section}\n")
+    with pytest.raises(SpecError) as caught:
+        load_spec(str(path))
+    assert message in str(caught.value)

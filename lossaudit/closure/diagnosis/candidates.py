@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from lossaudit.closure.outcome import Outcome
 from lossaudit.closure.panel import Panel
 from lossaudit.closure.rivals import monomial_name
-from lossaudit.closure.trial import Trial
+from lossaudit.closure.trial import Blocks
 from lossaudit.numerics.simplest import simplest_number
 from lossaudit.spec.normal_form import Monomial, Polynomial, to_expr
 from lossaudit.spec.tree import Expr, to_float
@@ -102,7 +102,7 @@ def _nearest_pattern(weight: Fraction, low: float, high: float) -> tuple[Fractio
     return Fraction(repr(simplest_number(low, high))), "formula-mismatch"
 
 
-def survivors(tried: Sequence[Candidate], trial: Trial, least: int) -> list[Candidate]:
+def survivors(tried: Sequence[Candidate], trial: Blocks, least: int) -> list[Candidate]:
     """The candidates that no row refutes and that at least so many rows decide.
 
     A row that refutes a candidate as it was likely written counts against it, also where another

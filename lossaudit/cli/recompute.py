@@ -1,0 +1,161 @@
+"""`lossaudit recompute` and `lossaudit audit`: the two commands that replay steps."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from msgspec import Struct
+
+from lossaudit.audit import audit, recompute
+from lossaudit.cli.check import (
+    Declaration,
+    Layout,
+    Output,
+    Policy,
+    audit_options,
+    declared_spec,
+    destinations_for,
+    leave,
+)
+from lossaudit.cli.guard import complain
+from lossaudit.cli.progress import show_work
+from lossaudit.errors import InputError, UsageError
+from lossaudit.replaying import Voices, spec_of
+from lossaudit.witnesses.replay.align import align, steps_of_batches
+from lossaudit.witnesses.replay.ranks import launched_ranks
+from lossaudit.witnesses.replay.request import Pair, Request
+from lossaudit.witnesses.run_folder import find_run
+
+
+class Asked(Struct, frozen=True):
+    """Which steps to replay, and the logs of their run."""
+
+    checkpoints: list[str]
+    batches: list[str]
+    logs: list[str]
+
+
+class Model(Struct, frozen=True):
+    """What runs the weights."""
+
+    device: str
+    adapter: str | None
+    vae: str | None
+    unet_config: str | None
+    allow_pickle: bool
+
+    def request(self, pairs: tuple[Pair, ...], source: str, others: tuple[str, ...]) -> Request:
+        """The request for some pairs."""
+        named = {"vae": self.vae, "unet_config": self.unet_config}
+        parts = {part: path for part, path in named.items() if path is not None}
+        return Request(pairs, source, parts, self.adapter, self.device, self.allow_pickle, others)
+
+
+def run(
+    asked: Asked,
+    model: Model,
+    declaration: Declaration,
+    layout: Layout,
+    output: Output,
+    policy: Policy,
+) -> None:
+    """Recompute, report, and leave with the contract's exit code; of several ranks the first."""
+    inputs = [*asked.checkpoints, *asked.batches, *asked.logs]
+    destinations = destinations_for(inputs, output, policy, declaration.spec)
+    batches = [path for named in asked.batches for path in batches_in(named)]
+    if not batches:
+        raise UsageError(
+            "no sample batch is named",
+            expected="--batch FILE or --batch FOLDER, which lossaudit.recorder writes in training",
+        )
+    spec = declared_spec(declaration)
+    request = model.request(
+        pairs_of(asked.checkpoints, batches),
+        source_of(asked, batches),
+        tuple(siblings(asked.checkpoints)),
+    )
+    with launched_ranks() as ranks, show_work(layout.progress and ranks.is_first) as progress:
+        voices = Voices(say, progress)
+        options = audit_options(layout, policy)
+        result = recompute(spec, request, asked.logs, options, ranks, voices)
+        if not ranks.is_first:
+            return
+    leave(result, destinations)
+
+
+def run_audit(
+    run_dir: str,
+    model: Model,
+    declaration: Declaration,
+    layout: Layout,
+    output: Output,
+    policy: Policy,
+) -> None:
+    """Audit a run's folder, report, and leave with the contract's exit code."""
+    destinations = destinations_for([run_dir], output, policy, declaration.spec)
+    if declaration.spec is None:
+        declaration = with_spec(declaration, spec_of(find_run(run_dir)))
+    spec = declared_spec(declaration)
+    with show_work(layout.progress) as progress:
+        options, voices = audit_options(layout, policy), Voices(say, progress)
+        request = model.request((), run_dir, ())
+        result = audit(run_dir, spec, options, request, voices)
+    leave(result, destinations)
+
+
+def with_spec(declaration: Declaration, spec: str) -> Declaration:
+    """The declaration with the spec of the run's folder."""
+    from msgspec.structs import replace
+
+    return replace(declaration, spec=spec)
+
+
+def batches_in(named: str) -> list[str]:
+    """A batch, or all batches of a folder in the order of their names.
+
+    Raises:
+        InputError: if a folder has none.
+    """
+    folder = Path(named)
+    if not folder.is_dir():
+        return [named]
+    found = sorted(str(p) for p in folder.glob("*.safetensors") if p.is_file())
+    if not found:
+        raise InputError("has no *.safetensors", where=named, expected="sample batches")
+    return found
+
+
+def pairs_of(checkpoints: list[str], batches: list[str]) -> tuple[Pair, ...]:
+    """One checkpoint is used for every batch, as the user says; several are matched by step."""
+    if len(checkpoints) < 2:
+        weights = checkpoints[0] if checkpoints else ""
+        return tuple(Pair(weights, batch) for batch in batches)
+    return align(checkpoints, steps_of_batches(batches)).pairs
+
+
+def siblings(checkpoints: list[str]) -> list[str]:
+    """Checkpoints that lie beside those that were named, to be tried where these do not fit."""
+    from lossaudit.witnesses.replay.step_names import step_of
+
+    found = list(checkpoints)
+    for folder in dict.fromkeys(Path(c).parent for c in checkpoints):
+        if folder.is_dir():
+            beside = sorted(folder.iterdir())[:1000]
+            found += [str(p) for p in beside if p.is_dir() and step_of(p.name) is not None]
+    return list(dict.fromkeys(found))
+
+
+def source_of(asked: Asked, batches: list[str]) -> str:
+    """What the replayed steps are called together."""
+    if len(batches) == 1:
+        return batches[0]
+    if len(asked.batches) == 1:
+        return asked.batches[0]
+    return f"{len(batches)} batches of {Path(batches[0]).parent}"
+
+
+def say(line: str) -> None:
+    """A choice that was made, for the user, on standard error."""
+    if sys.stderr is not None:
+        complain(f"lossaudit: {line}")

@@ -1,0 +1,1 @@
+"""Recomputed steps against the logged totals: rows, verdict, and what explains a mismatch."""

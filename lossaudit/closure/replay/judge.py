@@ -1,0 +1,85 @@
+"""Replay evidence -> verdict and the witness's entry in a result."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from lossaudit.closure.outcome import Outcome
+from lossaudit.closure.replay.examine import Apart, ReplayEvidence
+from lossaudit.closure.verdict import against_rivals
+from lossaudit.closure.witness import with_outcome
+from lossaudit.model.finding import Verdict
+from lossaudit.model.replay import Replay
+from lossaudit.model.result import Witness
+from lossaudit.model.steps import step_in_words
+from lossaudit.spec.tree import render
+
+
+def judge_replays(evidence: ReplayEvidence) -> tuple[Verdict, str]:
+    """The verdict on replayed steps, and why, in one sentence without a full stop."""
+    outcome = evidence.outcome
+    if outcome is None:
+        return Verdict.INCONCLUSIVE, evidence.obstacle + _told(evidence)
+    declared = outcome.declared
+    if declared.refuted:
+        return _refuted(evidence, outcome)
+    if not declared.decided:
+        reasons = "; ".join(f"{r} ({n:,} steps)" for r, n in outcome.undecided.items())
+        none = f"none of {outcome.rows:,} replayed steps could be decided: {reasons}"
+        return Verdict.INCONCLUSIVE, none + _told(evidence)
+    several = f"all {declared.decided:,} replayed steps"
+    agreed = f"the formula holds on {several if declared.decided > 1 else 'the one replayed step'}"
+    verdict, reason = against_rivals(outcome, agreed)
+    undecided = len(evidence.replays) - declared.decided
+    if undecided:
+        reason += f"; {undecided:,} more could not be decided"
+    return verdict, reason + ("" if verdict is Verdict.PASS else _told(evidence))
+
+
+def _refuted(evidence: ReplayEvidence, outcome: Outcome) -> tuple[Verdict, str]:
+    declared = outcome.declared
+    rows = f"{declared.refuted:,} of {declared.decided:,} replayed steps refute the formula"
+    start = f", from {step_in_words(declared.first_refuted or 0)}"
+    first = next(iter(evidence.explanations), None)
+    if first is not None and not first.decisive and not declared.nonfinite:
+        return Verdict.INCONCLUSIVE, f"{first.summary}: {rows} as they were replayed"
+    return Verdict.FAIL, f"{first.summary + ': ' if first else ''}{rows}{start}"
+
+
+def _told(evidence: ReplayEvidence) -> str:
+    """Whether the named rivals could have been told at this precision."""
+    said = [_apart_in_words(a) for a in evidence.apart if a.width < float("inf")]
+    return f"; {'; '.join(said[:3])}" if said else ""
+
+
+def _apart_in_words(apart: Apart) -> str:
+    numbers = f"{apart.distance:.1e} apart, and their intervals leave {apart.width:.1e} open"
+    at = step_in_words(apart.step)
+    if apart.is_told:
+        return f"rival `{apart.name}` would be distinguishable: at {at} the two are {numbers}"
+    return f"rival `{apart.name}` cannot be told at this precision: at {at} the two are {numbers}"
+
+
+def describe_replays(evidence: ReplayEvidence, verdict: Verdict, reason: str) -> Witness:
+    """What the replays said, as reports show it."""
+    logged = sum(r.total_logged is not None for r in evidence.replays)
+    base = Witness(
+        "replay",
+        evidence.source,
+        verdict,
+        reason,
+        render(evidence.declared),
+        sha256=digest_of(evidence.replays),
+        records=len(evidence.replays),
+        rows=logged,
+        replays=evidence.replays,
+    )
+    if evidence.outcome is None:
+        return base
+    return with_outcome(base, evidence.outcome, evidence.locate)
+
+
+def digest_of(replays: tuple[Replay, ...]) -> str:
+    """One digest over the digests of all files that were read, in the order of their paths."""
+    files = {f.path: f.sha256 for r in replays for f in r.files}
+    return sha256("".join(digest for _, digest in sorted(files.items())).encode()).hexdigest()

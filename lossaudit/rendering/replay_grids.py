@@ -1,0 +1,118 @@
+"""Recomputed steps as a grid: the totals first, then each term in both of its values."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from lossaudit.model.replay import Interval, Recomputed, Replay
+from lossaudit.model.result import Witness
+from lossaudit.model.steps import NO_STEP
+from lossaudit.rendering.grid import Cell, Grid, Heading, name_cell
+from lossaudit.rendering.numbers import decimals_for, render_interval, render_total
+from lossaudit.rendering.safe_text import escape_text, shorten_middle
+
+MOST_REPLAYS = 12
+LONGEST_NAME = 30
+
+
+def replays_grid(witness: Witness) -> Grid | None:
+    """One row a step: what was logged, what was recomputed, and whether the two can be one."""
+    shown = shown_replays(witness)
+    if not shown:
+        return None
+    headings = (
+        Heading("step", "right"),
+        Heading("batch, weights", drop=2),
+        Heading("depth", drop=3),
+        Heading("logged", "right"),
+        Heading("recomputed", "right"),
+        Heading("may be", drop=1),
+        Heading("agrees"),
+    )
+    more = len(witness.replays) - len(shown)
+    cautions = dict.fromkeys(r.caution for r in shown if r.caution)
+    notes = [f"and {more:,} more, of which none differs"] if more > 0 else []
+    return Grid(
+        "Recomputed totals",
+        headings,
+        tuple(_total_row(r) for r in shown),
+        ". ".join([*notes, *list(cautions)[:3]]),
+    )
+
+
+def replayed_terms_grid(witness: Witness) -> Grid | None:
+    """One row a step and term: as training computed it, in float64, and as logged."""
+    shown = [r for r in shown_replays(witness) if r.terms]
+    if not shown:
+        return None
+    headings = (
+        Heading("step", "right"),
+        Heading("term"),
+        Heading("logged", "right", drop=2),
+        Heading("recomputed", "right"),
+        Heading("in float64", "right", drop=1),
+        Heading("may be", drop=3),
+        Heading("agrees"),
+    )
+    rows = tuple(_term_row(r, name, i) for r in shown for i, name in enumerate(r.terms))
+    return Grid("Recomputed terms", headings, rows)
+
+
+def shown_replays(witness: Witness) -> list[Replay]:
+    """The replays that a page has room for, those that do not agree before the others."""
+    replays = list(witness.replays)
+    if len(replays) <= MOST_REPLAYS:
+        return replays
+    off = [i for i, r in enumerate(replays) if r.agrees is False][:MOST_REPLAYS]
+    rest = [i for i in range(len(replays)) if i not in set(off)]
+    kept = sorted([*off, *rest[: MOST_REPLAYS - len(off)]])
+    return [replays[i] for i in kept]
+
+
+def _total_row(replay: Replay) -> tuple[Cell, ...]:
+    decimals = _decimals(replay.total)
+    logged = replay.total_logged
+    weights = _name(replay.checkpoint) if replay.checkpoint else "no weights needed"
+    return (
+        Cell(_step(replay)),
+        Cell(_name(replay.batch), "", weights),
+        Cell(replay.depth, "", replay.device),
+        Cell("none" if logged is None else render_total(logged, decimals)),
+        Cell(render_total(replay.total.value, decimals)),
+        Cell(render_interval(replay.total.low, replay.total.high), "quiet"),
+        _agreement(replay.agrees),
+    )
+
+
+def _term_row(replay: Replay, name: str, place: int) -> tuple[Cell, ...]:
+    term = replay.terms[name]
+    decimals = _decimals(term)
+    logged = replay.logged_terms.get(name)
+    return (
+        Cell("" if place else _step(replay)),
+        name_cell(name),
+        Cell("" if logged is None else render_total(logged, decimals)),
+        Cell(render_total(term.value, decimals)),
+        Cell(render_total(term.float64, decimals + 2)),
+        Cell(render_interval(term.low, term.high), "quiet"),
+        _agreement(replay.term_agrees(name)),
+    )
+
+
+def _agreement(agrees: bool | None) -> Cell:
+    if agrees is None:
+        return Cell("not logged", "quiet")
+    return Cell("✓ yes", "good") if agrees else Cell("✗ no", "bad")
+
+
+def _step(replay: Replay) -> str:
+    return "none" if replay.step == NO_STEP else f"{replay.step:,}"
+
+
+def _decimals(number: Interval | Recomputed) -> int:
+    """As many decimals as the interval tells, and one more."""
+    return decimals_for(0.0, 0.5 * (number.high - number.low)) + 1
+
+
+def _name(path: str) -> str:
+    return shorten_middle(escape_text(PurePath(path).name), LONGEST_NAME)

@@ -1,0 +1,96 @@
+"""Evidence -> what a result holds of one witness: its entry, and what the checks found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lossaudit import registry
+from lossaudit.closure.check import Check
+from lossaudit.closure.examine import LogEvidence
+from lossaudit.closure.overlap import overlaps
+from lossaudit.closure.verdict import judge
+from lossaudit.closure.witness import describe
+from lossaudit.model.finding import Finding, Location, Severity
+from lossaudit.model.result import Witness
+from lossaudit.witnesses.log import ReadLog
+
+if TYPE_CHECKING:
+    from lossaudit.replaying import Replayed
+
+
+class Seen(Struct, frozen=True):
+    """A witness as reports show it, with what concerns the result as a whole.
+
+    Attributes:
+        witness: its entry, verdict included.
+        dtype: in which the total was formed, as the tolerances took it.
+        is_damaged: whether some of its input could not be read.
+        findings: what the checks say of it.
+        skipped: (what, why) of what was left out of it.
+    """
+
+    witness: Witness
+    dtype: str
+    is_damaged: bool = False
+    findings: tuple[Finding, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+def seen_log(read: ReadLog, evidence: LogEvidence, checks: Mapping[str, Check]) -> Seen:
+    """A log as a witness."""
+    witness = describe(evidence, *judge(evidence), read.reader, read.sha256)
+    found = tuple(f for c in checks.values() for f in labelled(c.run(evidence), evidence))
+    return Seen(witness, evidence.binding.dtype, read.is_damaged, found)
+
+
+def seen_replays(replayed: Replayed, checks: Mapping[str, Check]) -> Seen:
+    """Replayed steps as a witness."""
+    from lossaudit.closure.replay.judge import describe_replays, judge_replays
+
+    evidence = replayed.evidence
+    witness = describe_replays(evidence, *judge_replays(evidence))
+    found = [f for c in checks.values() for f in c.replay(evidence)]
+    found += _refused(replayed)
+    damaged = any(r.is_damage for r in replayed.refused)
+    skipped = [(r.what, f"{r.where}: {r.message}") for r in replayed.refused if not r.is_damage]
+    return Seen(
+        witness,
+        evidence.spec.dtype,
+        damaged,
+        tuple(replace(f, witness=evidence.source) for f in found),
+        (*dict.fromkeys(skipped), *replayed.notes),
+    )
+
+
+def labelled(found: Iterable[Finding], evidence: LogEvidence) -> list[Finding]:
+    """Findings with the name of the log that they are about."""
+    return [replace(f, witness=evidence.log.source) for f in found]
+
+
+def damage_of(evidence: LogEvidence) -> list[Finding]:
+    """What of a log could not be read, where it is no witness of its own."""
+    check: Check = registry.load("lossaudit.checks", Check)["damaged-input"]
+    return labelled(check.run(evidence), evidence)
+
+
+def shared_steps(evidence: Sequence[LogEvidence]) -> Iterator[Finding]:
+    """Notes on event files of one folder that repeat each other's steps."""
+    for shared in overlaps(evidence):
+        source = shared.log.log.source
+        message = (
+            f"steps {shared.first:,} to {shared.last:,} are in {shared.earlier} too; each file is "
+            "judged by itself: name the folder to have them judged as one run"
+        )
+        steps = (shared.first, shared.last)
+        yield Finding("duplicate-steps", Severity.NOTE, message, steps, witness=source)
+
+
+def _refused(replayed: Replayed) -> Iterator[Finding]:
+    """Findings on batches and weights that could not be read."""
+    for refused in dict.fromkeys(r for r in replayed.refused if r.is_damage):
+        message = f"the {refused.what} could not be replayed: {refused.message}"
+        yield Finding("damaged-input", Severity.ERROR, message, None, Location(refused.where))

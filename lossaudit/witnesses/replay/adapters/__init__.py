@@ -1,0 +1,1 @@
+"""One file for each model whose training step can be run again."""

@@ -1,0 +1,232 @@
+"""The terms of one step, with what rounding and chance may have made of them: as intervals.
+
+Rounding. The same pass is run in a second precision: in float64 where training ran in float32, in
+float32 where it ran under autocast, with TF32 inputs where those are possible. The differences of
+its outputs, element by element, are the size of what rounding did. A term's half-width is twice the
+change that differences of this size make if all of them push it the same way: once for our pass,
+once for training's, whose operations had another order. On the fixture, other orders (threads,
+memory layouts, batch sizes, kernels, attention processors) change elements by at most 1.7 of what
+float64 changes them, and terms by at most 0.21: a tenth of the half-width.
+
+Chance. What training sampled and nobody stored is drawn `DRAWS` times with fixed seeds. The
+interval is the prediction interval of one more draw: if draws scatter normally, one in 100,000
+falls outside. That is a statement about chance, not a bound.
+
+Source: for the prediction interval, Hahn & Meeker 1991, Statistical Intervals, section 4.7.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lossaudit.model.replay import Depth, Recomputed
+from lossaudit.spec.definition import Definition
+from lossaudit.witnesses.replay.adapter import Adapter, Models, PassOptions, Tensors
+from lossaudit.witnesses.replay.conditions import Conditions, randomness
+from lossaudit.witnesses.replay.forward_pass import stored_state
+from lossaudit.witnesses.replay.recompute_term import recompute_term
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DRAWS = 8
+STUDENT_T = 11.21
+"""Of 7 degrees of freedom, 1 in 100,000 outside, both sides together."""
+
+NOISE_FACTOR = 2.0
+SAMPLES_MEASURED = 1
+"""Samples are computed independently of each other, so one of them tells how large rounding is;
+on the fixture they differ by a factor of at most 1.6."""
+
+ELEMENTWISE = ("l1", "mse", "smooth_l1", "huber")
+"""Terms that grow with the distance of each element, so that the worst signs are known."""
+
+
+class Measured(Struct, frozen=True):
+    """The terms of one step, recomputed.
+
+    Attributes:
+        terms: by the spec's names.
+        tensors: the batch's, with what the pass computed; of the first draw.
+        noise: {term: half-width that rounding in the forward pass adds}; empty where not measured.
+        draws: how many passes were averaged over; 1 where nothing is random or its state is known.
+        notes: what was detected, and what the intervals claim.
+    """
+
+    terms: Mapping[str, Recomputed]
+    tensors: Mapping[str, Tensor]
+    noise: Mapping[str, float]
+    draws: int
+    notes: tuple[str, ...]
+
+
+def measure_terms(
+    adapter: Adapter,
+    models: Models,
+    tensors: Tensors,
+    depth: Depth,
+    definitions: Mapping[str, Definition],
+    dtype: str,
+    conditions: Conditions | None = None,
+    rng: str = "",
+    noise: bool = True,
+) -> Measured:
+    """Run a step's forward pass and recompute its terms, each with its interval.
+
+    Args:
+        adapter, models: what runs the pass.
+        tensors: of the batch.
+        depth: "decoder" or "full".
+        definitions: of the terms that are wanted.
+        dtype: in which training computed them, unless the definition says so.
+        conditions: how training ran the pass.
+        rng: the batch's random state before the step, as the recorder writes it.
+        noise: also measure what rounding does in the pass, which costs a second one; without it
+            intervals hold the rounding of the terms and chance alone.
+
+    Raises:
+        InputError, UsageError: as the adapter and `recompute_term`.
+    """
+    run = Run(adapter, models, tensors, depth, definitions, dtype, conditions or Conditions())
+    chance = randomness(adapter, models, tensors) if depth == "full" else []
+    notes = [*run.conditions.notes]
+    state = rng if chance and stored_state(rng, models.device) is not None else ""
+    if chance and state:
+        notes.append(f"{'; '.join(chance)}: drawn again from the batch's random state")
+    first = run.outputs(run.options(0, state))
+    found = run.terms(first)
+    widths = {}
+    if noise:
+        second = run.second(bool(chance), state)
+        widths = run.noise(first, second, bool(chance))
+        words = " and ".join("TF32" if o.tf32 else o.dtype for o in second)
+        notes.append(f"rounding of the forward pass measured against {words}")
+    count = 1
+    if chance and not state:
+        count = DRAWS
+        others = [run.terms(run.outputs(run.options(draw))) for draw in range(1, DRAWS)]
+        found = {name: over_draws([found[name], *(o[name] for o in others)]) for name in found}
+        notes.append(
+            f"{'; '.join(chance)}: drawn {DRAWS} times; the intervals hold all but one in 100,000 "
+            "draws if these scatter normally, which is no bound"
+        )
+    found = {name: widened(term, widths.get(name, 0.0)) for name, term in found.items()}
+    return Measured(found, run.joined(first), widths, count, tuple(notes))
+
+
+class Run(Struct, frozen=True):
+    """What stays the same over the passes of one step; see `measure_terms`."""
+
+    adapter: Adapter
+    models: Models
+    tensors: Tensors
+    depth: Depth
+    definitions: Mapping[str, Definition]
+    dtype: str
+    conditions: Conditions
+
+    def options(self, draw: int, rng: str = "") -> PassOptions:
+        """As training ran it, without TF32, which depends on the device."""
+        return PassOptions(autocast=self.conditions.autocast, draw=draw, rng=rng)
+
+    def second(self, is_drawn: bool, rng: str = "") -> list[PassOptions]:
+        """The other precisions; float32 tells what autocast to 16 bits did, at half the cost.
+
+        Drawn latents were encoded in float16, which only the float64 pass leaves out.
+        """
+        lowered = self.depth == "full" and self.conditions.autocast != "none"
+        found = [PassOptions("float32" if lowered and not is_drawn else "float64", rng=rng)]
+        if self.conditions.tf32:
+            found.append(replace(self.options(0, rng), tf32=True))
+        return found
+
+    def outputs(self, options: PassOptions, tensors: Tensors | None = None) -> dict[str, Tensor]:
+        """One pass."""
+        return self.adapter.forward(self.models, tensors or self.tensors, self.depth, options)
+
+    def joined(self, outputs: Tensors) -> dict[str, Tensor]:
+        """The batch's tensors with what a pass computed, on the pass's device."""
+        device = next(iter(outputs.values())).device
+        return {n: t.to(device) for n, t in self.tensors.items()} | dict(outputs)
+
+    def terms(self, outputs: Tensors) -> dict[str, Recomputed]:
+        """Every term."""
+        joined = self.joined(outputs)
+        definitions = self.definitions.items()
+        return {n: recompute_term(d, joined, d.dtype or self.dtype) for n, d in definitions}
+
+    def noise(
+        self, first: Tensors, second: Sequence[PassOptions], is_drawn: bool
+    ) -> dict[str, float]:
+        """{term: half-width}, from the first samples of the batch where that can be.
+
+        Draws are those of the whole batch, and a term that is not a sum over elements may mix
+        samples: then all of them are measured.
+        """
+        batch = len(next(iter(first.values())))
+        elementwise = all(d.kind in ELEMENTWISE for d in self.definitions.values())
+        count = SAMPLES_MEASURED if elementwise and not is_drawn else batch
+        some = {n: t[:count] if t.dim() and len(t) == batch else t for n, t in self.tensors.items()}
+        ours = {n: t[:count] for n, t in first.items()}
+        here = {n: t.to(next(iter(ours.values())).device) for n, t in some.items()} | ours
+        found = dict.fromkeys(self.definitions, 0.0)
+        for options in second:
+            other = self.outputs(options, some)
+            for name, definition in self.definitions.items():
+                change = change_of(definition, here, other, definition.dtype or self.dtype)
+                scale = batch / count if definition.reduction == "sum" else 1.0
+                found[name] = max(found[name], NOISE_FACTOR * scale * change)
+        return found
+
+
+def change_of(definition: Definition, ours: Tensors, other: Tensors, dtype: str) -> float:
+    """By how much a term may change, if the differences of two passes all push it the same way.
+
+    Args:
+        definition: of the term; where it is no sum over elements, the change is the one seen.
+        ours: all tensors, those of one pass among them.
+        other: those of the other pass.
+        dtype: of the term.
+    """
+
+    def term(tensors: Tensors) -> float:
+        return recompute_term(definition, tensors, dtype).float64
+
+    here = term(ours)
+    tried: list[Callable[[], Tensors]] = [lambda: {**ours, **other}]
+    names = (definition.prediction, definition.target)
+    if definition.kind in ELEMENTWISE and all(name in ours for name in names):
+        prediction, target = (ours[name].double() for name in names)
+        size = sum((other[n].double() - ours[n].double()).abs() for n in names if n in other)
+        gap = prediction - target
+        sign = gap.sign() + (gap == 0)
+        tried.append(lambda: {**ours, names[0]: prediction + sign * size})
+        tried.append(lambda: {**ours, names[0]: prediction - sign * gap.abs().clamp(max=size)})
+    return max(abs(term(tensors()) - here) for tensors in tried)
+
+
+def widened(term: Recomputed, half_width: float) -> Recomputed:
+    """The term with a wider interval."""
+    return replace(term, low=term.low - half_width, high=term.high + half_width)
+
+
+def over_draws(terms: Sequence[Recomputed]) -> Recomputed:
+    """One term over several draws: the first one's values, and the interval of one more draw.
+
+    Every draw that was made lies inside; see the module's docstring for the others.
+    """
+    values = [term.float64 for term in terms]
+    if not all(map(math.isfinite, values)):
+        return replace(terms[0], low=-math.inf, high=math.inf)
+    rounding = max(max(t.high - t.float64, t.float64 - t.low) for t in terms)
+    center, spread = statistics.fmean(values), statistics.stdev(values)
+    reach = STUDENT_T * spread * math.sqrt(1 + 1 / len(values)) + rounding
+    low = min(center - reach, *(t.low for t in terms))
+    high = max(center + reach, *(t.high for t in terms))
+    return replace(terms[0], low=low, high=high)

@@ -1,0 +1,132 @@
+"""How far a reduction in the training dtype may lie from the exact one; see docs/replay-terms.md.
+
+Source: Higham 2002, sections 4.2 (error of a sum: the longest chain of additions counts) and 3.1.
+"""
+
+from __future__ import annotations
+
+import math
+
+from msgspec import Struct
+
+from lossaudit.numerics.formats import FORMATS, gamma
+
+LANES = 16
+"""Numbers in the widest vector register (AVX-512, float32)."""
+
+UNROLLED = 4
+"""Independent accumulators of torch's inner loops, on the CPU and on the GPU."""
+
+THREADS = 64
+"""Partial sums of threads, added one after the other."""
+
+GRAIN = 32768
+"""Elements below which torch uses one thread (`at::internal::GRAIN_SIZE`)."""
+
+_BLOCKS_OF_A_GPU = 512 * 256
+
+
+def additions(count: int) -> int:
+    """The longest chain of additions of any order in which torch adds `count` numbers up.
+
+    torch's CPU kernel adds in four levels of 2**p numbers each (`SumKernel.cpp`), its GPU kernel in
+    at most 256 numbers a thread and a tree over threads and blocks (`Reduce.cuh`); NumPy's pairwise
+    sum is shorter than both.
+
+    Args:
+        count: numbers that are added.
+
+    Example:
+        >>> additions(1), additions(1000), additions(10**6), additions(2**28)
+        (0, 87, 217, 555)
+    """
+    if count < 2:
+        return 0
+    rows = -(-count // UNROLLED)  # a build without vectors has the longest rows
+    power = max(4, (rows - 1).bit_length() // 4)
+    levels, left = 0, rows
+    for _ in range(3):
+        levels += min(left, 1 << power)
+        left = -(-left // (1 << power))
+    cpu = levels + left + 3 + 2 * UNROLLED + 2 * LANES + (THREADS if count >= GRAIN else 0)
+    gpu = 256 // UNROLLED + UNROLLED + 2 * 9 + -(-count // (_BLOCKS_OF_A_GPU * 512))
+    return min(count - 1, max(cpu, gpu))
+
+
+def accumulation_roundoff(dtype: str) -> float:
+    """u of the dtype in which torch accumulates: float32 for half types, else the dtype itself."""
+    return min(FORMATS[dtype].unit_roundoff, FORMATS["float32"].unit_roundoff)
+
+
+class Sums(Struct, frozen=True):
+    """Exactly summed parts of a reduction; block sums are float64, `math.fsum` adds them.
+
+    Attributes:
+        total: of the rows' losses.
+        magnitude: of their absolute values.
+        error: of the rows' errors, in units of u.
+        weight: what the function's own mean divides by.
+        mask: the sum of the mask; the rows where there is none.
+        rows: their number.
+    """
+
+    total: float
+    magnitude: float
+    error: float
+    weight: float
+    mask: float
+    rows: int
+
+
+class Estimate(Struct, frozen=True):
+    """A float64 value and how far training's own may lie from it."""
+
+    value: float
+    half_width: float
+
+
+def reduced(sums: Sums, denominator: float, dtype: str, roundings: int, masked: bool) -> Estimate:
+    """The sum of the rows over the denominator (1: the sum itself).
+
+        |v - S/n| <= u E' / n + gamma_a(K) (M + u E') / n + 2 u (|S/n| + ...)
+
+    E' is the rows' own error, M the sum of |losses|, K the longest chain of additions, gamma_a that
+    of the accumulation dtype; 2 u is the sum and the quotient written in the dtype. A mask's sum is
+    computed in the dtype too: gamma_a(K) + u more.
+
+    Args:
+        sums: of the rows.
+        denominator: what a mean divides by; at least a few rows, or the value is NaN.
+        dtype: training's.
+        roundings: the most that one row's loss takes.
+        masked: whether the denominator is a sum that training computed.
+    """
+    if denominator == 0:
+        return Estimate(math.nan, math.nan)
+    unit = FORMATS[dtype].unit_roundoff
+    own = sums.error * float(gamma(roundings, unit)) / roundings
+    adding = _gamma(additions(sums.rows), accumulation_roundoff(dtype))
+    value = sums.total / denominator
+    reach = (sums.magnitude + own) / denominator
+    half = own / denominator + adding * reach
+    if masked:
+        half += (adding + unit) * (abs(value) + half) * (1 + 2 * (adding + unit))
+    half += _gamma(2, unit) * (abs(value) + half) + FORMATS[dtype].smallest_subnormal
+    double = FORMATS["float64"].unit_roundoff  # our own evaluation, block by block
+    half += (additions(GRAIN) + 2 * roundings) * double * reach
+    return Estimate(value, half)
+
+
+def combined(parts: list[tuple[float, Estimate]], denominator: float, dtype: str) -> Estimate:
+    """A weighted sum of values that training had in its dtype, over a denominator."""
+    unit = FORMATS[dtype].unit_roundoff
+    value = math.fsum(w * e.value for w, e in parts) / denominator
+    size = math.fsum(abs(w) * (abs(e.value) + e.half_width) for w, e in parts) / denominator
+    half = math.fsum(abs(w) * e.half_width for w, e in parts) / denominator
+    adding = _gamma(additions(len(parts)), accumulation_roundoff(dtype))
+    half += (adding + _gamma(3, unit)) * size + FORMATS[dtype].smallest_subnormal
+    return Estimate(value, half + 4 * FORMATS["float64"].unit_roundoff * size)
+
+
+def _gamma(count: int, unit: float) -> float:
+    return float(gamma(count, unit))

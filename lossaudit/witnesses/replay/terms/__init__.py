@@ -1,0 +1,1 @@
+"""Term functions, one file each: how a loss term is computed from its tensors."""

@@ -1,0 +1,180 @@
+"""What replay must say of a real training: fixtures/musetalk-tiny, from its batches and weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from msgspec.structs import replace
+
+from lossaudit.audit import audit, check_logs, recompute
+from lossaudit.model.decoding import decode_result
+from lossaudit.model.finding import Verdict
+from lossaudit.model.result import ExitCode, Result
+from lossaudit.spec.load import load_spec
+from lossaudit.spec.schema import Spec
+from lossaudit.witnesses.replay.request import Pair, Request
+
+ROOT = Path(__file__).parent.parent
+RUN = ROOT / "fixtures" / "musetalk-tiny" / "runs" / "main"
+SPEC = load_spec("musetalk-v1")
+PARTS = {"vae": str(RUN / "vae"), "unet_config": str(RUN / "unet" / "config.json")}
+STEPS = (1, 101, 300, 301, 400)
+
+
+def batch(step: int, run: Path = RUN) -> str:
+    return str(run / "batches" / f"step-{step:06d}.safetensors")
+
+
+def stored(*steps: int, spec: Spec = SPEC, logs: tuple[str, ...] = (), run: Path = RUN) -> Result:
+    """From the tensors of the batches alone."""
+    pairs = tuple(Pair("", batch(step, run)) for step in steps)
+    return recompute(spec, Request(pairs, "batches"), [str(run / log) for log in logs])
+
+
+def from_weights(*pairs: tuple[int, int], logs: tuple[str, ...] = ()) -> Result:
+    """(checkpoint, step) pairs, through both networks."""
+    chosen = tuple(Pair(str(RUN / f"checkpoint-{c}"), batch(step)) for c, step in pairs)
+    return recompute(SPEC, Request(chosen, "run", PARTS), [str(RUN / log) for log in logs])
+
+
+def with_region(region: str) -> Spec:
+    import dataclasses
+
+    lip = dataclasses.replace(SPEC.terms["loss_lip"], region=region)
+    return replace(SPEC, terms={**SPEC.terms, "loss_lip": lip})
+
+
+def checks_of(result: Result) -> list[str]:
+    return [f.check for f in result.findings]
+
+
+def test_every_recorded_step_agrees_and_the_correct_run_passes() -> None:
+    result = stored(*STEPS)
+    assert result.verdict is Verdict.PASS, result.reason
+    assert result.findings == ()
+    replays = result.witnesses[0].replays
+    assert [r.step for r in replays] == list(STEPS)
+    for r in replays:
+        assert r.agrees is True
+        assert [r.term_agrees(n) for n in r.terms] == [True, True]
+        assert r.total_logged is not None
+        assert r.total.value == pytest.approx(r.total_logged, rel=1.2e-7)
+        assert r.total.high - r.total.low < 1.4e-5 * r.total_logged
+        for name, term in r.terms.items():
+            assert term.value == pytest.approx(r.logged_terms[name], rel=1.2e-7)
+
+
+def test_from_weights_the_steps_after_the_checkpoints_agree() -> None:
+    result = from_weights((100, 101), (300, 301))
+    assert result.verdict is Verdict.PASS, result.reason
+    for r in result.witnesses[0].replays:
+        assert (r.depth, r.agrees) == ("full", True)
+        assert r.total_logged is not None
+        assert r.total.value == pytest.approx(r.total_logged, rel=2e-6)
+        assert {Path(f.path).name for f in r.files} >= {
+            "model.safetensors",
+            f"step-{r.step:06d}.safetensors",
+            "diffusion_pytorch_model.safetensors",
+            "config.json",
+        }
+        assert all(len(f.sha256) == 64 for f in r.files)
+
+
+def test_total_alone_passes_through_replay_where_the_log_is_inconclusive() -> None:
+    log = "events-total-only"
+    assert check_logs(SPEC, [str(RUN / log)]).verdict is Verdict.INCONCLUSIVE
+    result = from_weights((300, 301), logs=(log,))
+    assert result.verdict is Verdict.PASS, result.reason
+    (replay,) = result.witnesses[0].replays
+    assert replay.total_source.startswith(str(RUN / log))
+    assert stored(*STEPS, logs=(log,)).verdict is Verdict.PASS
+
+
+def test_whole_image_fails_as_wrong_region_and_the_right_one_is_named() -> None:
+    result = stored(*STEPS, spec=with_region("whole"))
+    assert (result.verdict, result.exit_code) == (Verdict.FAIL, ExitCode.FINDING)
+    assert checks_of(result) == ["wrong-region"]
+    (finding,) = result.findings
+    assert "`loss_lip` is taken on their lower half, not on the whole" in finding.message
+    assert finding.evidence["region"] == "lower_half"
+    assert "lower half" in result.reason
+
+
+def test_whole_image_fails_as_wrong_region_from_the_total_in_a_log() -> None:
+    result = stored(101, 301, spec=with_region("whole"), logs=("events-total-only",))
+    assert checks_of(result) == ["wrong-region"]
+
+
+def test_right_region_is_silent() -> None:
+    assert stored(*STEPS, spec=with_region("lower_half")).findings == ()
+
+
+def test_off_by_one_checkpoint_is_named_and_blames_no_formula() -> None:
+    result = from_weights((300, 300))
+    assert (result.verdict, result.exit_code) == (Verdict.INCONCLUSIVE, ExitCode.FINDING)
+    assert checks_of(result) == ["misaligned-checkpoint"]
+    message = result.findings[0].message
+    assert "checkpoint-300 reproduces step 301, not step 300" in message
+    assert "it was written after update 300, so it belongs to step 301" in message
+    (replay,) = result.witnesses[0].replays
+    assert replay.total_logged is not None
+    assert replay.total.value / replay.total_logged - 1 == pytest.approx(-0.014, abs=1e-3)
+
+
+def test_one_misaligned_pair_among_right_ones_is_named() -> None:
+    result = from_weights((300, 300), (300, 301))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert checks_of(result) == ["misaligned-checkpoint"]
+    assert result.findings[0].steps == (300, 300)
+
+
+def test_swapped_weights_in_the_spec_fail_as_a_rival() -> None:
+    figure = replace(
+        SPEC,
+        formula=SPEC.rivals["diagram"][0],
+        formula_text=SPEC.rivals["diagram"][1],
+        rivals={"code": (SPEC.formula, SPEC.formula_text)},
+    )
+    result = stored(*STEPS, spec=figure)
+    assert result.verdict is Verdict.FAIL
+    assert checks_of(result) == ["rival-formula"]
+    assert "the run follows rival `code`" in result.reason
+
+
+def test_result_follows_the_schema_and_reads_back() -> None:
+    schema = json.loads((ROOT / "docs/schema/result.schema.json").read_text())
+    result = stored(101, 300)
+    document = result.to_dict()
+    Draft202012Validator(schema).validate(document)
+    replay = document["witnesses"][0]["replays"][0]
+    assert (replay["step"], replay["depth"], replay["checkpoint"]) == (101, "tensors", None)
+    assert set(replay["terms"]["loss_lip"]) >= {"value", "float64", "low", "high"}
+    assert set(replay["total"]) == {"value", "low", "high"}
+    assert replay["agrees"] is True
+    back = decode_result(json.loads(json.dumps(document)))
+    assert back.witnesses[0].replays == result.witnesses[0].replays
+    assert back.to_dict() == document
+
+
+def test_audit_of_the_run_does_the_whole_job() -> None:
+    result = audit(str(RUN), "musetalk-v1")
+    assert (result.verdict, result.exit_code) == (Verdict.PASS, ExitCode.PASS), result.reason
+    kinds = {(w.kind, Path(w.source).name): w.verdict for w in result.witnesses}
+    assert kinds[("replay", "main")] is Verdict.PASS
+    assert kinds[("log", "log.jsonl")] is Verdict.PASS
+    verdicts = [w.verdict.value for w in result.witnesses]
+    assert sorted(verdicts) == ["INCONCLUSIVE"] + ["PASS"] * 5
+    depths = {r.step: (r.depth, Path(r.checkpoint).name) for r in result.witnesses[-1].replays}
+    assert depths == {
+        1: ("tensors", ""),
+        101: ("full", "checkpoint-100"),
+        300: ("tensors", ""),
+        301: ("full", "checkpoint-300"),
+        400: ("tensors", ""),
+    }
+    said = "\n".join(f"{kind} {why}" for kind, why in result.skipped)
+    assert "step-000300.safetensors: needs the weights after update 299" in said
+    assert "step-000001.safetensors: needs the weights that training began with" in said
