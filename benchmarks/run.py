@@ -18,6 +18,7 @@ from pathlib import Path
 
 import event_file
 import recorder
+import replay_tensors
 import start_up
 import tables
 import text_logs
@@ -30,6 +31,7 @@ PARTS = {
     "Tables": tables,
     "Text logs": text_logs,
     "Certified weights": weights,
+    "Terms over stored tensors": replay_tensors,
     "Recorder": recorder,
 }
 TABLE = "| what | figures | counts | held to | holds |\n|---|---|---|---|---|"

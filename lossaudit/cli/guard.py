@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import typer
 
+from lossaudit.cli.process import settle_in
 from lossaudit.errors import LossauditError
 
 INTERRUPTED = 130
@@ -18,6 +19,7 @@ BUG = 70
 @contextmanager
 def guarded() -> Iterator[None]:
     """Run a command's body: users' errors without a traceback, ours with one and exit code 70."""
+    settle_in()
     try:
         yield
         if sys.stdout is not None:

@@ -19,8 +19,8 @@ from lossaudit.closure.keys import Keys
 from lossaudit.closure.rows import Rows
 from lossaudit.closure.trail import Trail
 from lossaudit.model.table import Bools, Floats
-from lossaudit.numerics.bounded import Arithmetic, Bounded
-from lossaudit.numerics.formats import FORMATS, gamma
+from lossaudit.numerics.bounded import Arithmetic
+from lossaudit.numerics.formats import FORMATS
 from lossaudit.numerics.resolution import Resolution
 from lossaudit.spec.aggregate import Aggregate, aggregate_option
 from lossaudit.spec.evaluate import evaluate
@@ -232,16 +232,3 @@ def _sampled(schedule: Expr, rows: Rows, window: Floats) -> Floats:
         columns = {"step": arithmetic.exactly(step), "epoch": arithmetic.exactly(rows.epoch)}
         sampled.append(np.broadcast_to(evaluate(schedule, columns, arithmetic).value, last.shape))
     return np.array(sampled)
-
-
-def weighted_terms(monomials: list[Expr], block: Block) -> tuple[list[Bounded], Floats]:
-    """Each monomial's value and bound, and the bound's relative part for the whole sum.
-
-    Returns:
-        (values, gamma): `gamma` is what |weight| * magnitude is multiplied by in the tolerance.
-    """
-    values = [evaluate(m, block.columns, block.arithmetic) for m in monomials]
-    longest = max((v.roundings for v in values), default=0)
-    roundings = max(2, longest + 2) + len(monomials) - 1
-    extra = np.asarray(block.arithmetic.extra_roundings)
-    return values, gamma(roundings + extra, block.arithmetic.form.unit_roundoff)

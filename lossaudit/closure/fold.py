@@ -67,11 +67,13 @@ class Closure(Struct):
     _first_rounded: ViolatingRow | None = None
     _panel: Panel = None  # type: ignore[assignment]  # __post_init__
     _form: Polynomial = None  # type: ignore[assignment]  # __post_init__
+    _names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self._rival_tallies = [Tally() for _ in self.rivals]
         self._panel = Panel(self.declared, [r.expr for r in self.rivals])
         self._form = normal_form(self.declared)
+        self._names = ordered_names(self.declared)
 
     def update(self, rows: Rows, prepared: Prepared) -> None:
         """Decide the next rows of the log."""
@@ -163,8 +165,8 @@ class Closure(Struct):
 
     def _notice(self, rows: Rows, block: Block, decision: Decision) -> None:
         """Count rows that are odd, and rows that add up only thanks to their rounding."""
-        self._nonfinite = self._nonfinite.merge(nonfinite_rows(rows, block, self.declared))
-        self._lacking = self._lacking.merge(lacking_rows(rows, block, self.declared))
+        self._nonfinite = self._nonfinite.merge(nonfinite_rows(rows, block, self._names))
+        self._lacking = self._lacking.merge(lacking_rows(rows, block, self._names))
         if not self.printed:
             return
         with np.errstate(invalid="ignore"):
@@ -184,7 +186,7 @@ class Closure(Struct):
             float(decision.recomputed[i]),
             float(decision.residual[i]),
             float(decision.tolerance[i]),
-            {n: float(block.columns[n].value[i]) for n in ordered_names(self.declared)},
+            {n: float(block.columns[n].value[i]) for n in self._names},
         )
 
     def _show(self, rows: Rows, block: Block, decision: Decision) -> None:
@@ -196,8 +198,7 @@ class Closure(Struct):
             "residual": decision.residual,
             "tolerance": decision.tolerance,
         }
-        for name in ordered_names(self.declared):
-            columns[name] = block.columns[name].value
+        columns |= {name: block.columns[name].value for name in self._names}
         if not decision.decided.all():
             columns = {name: values[decision.decided] for name, values in columns.items()}
         self._series.update(columns)
@@ -208,7 +209,7 @@ class Closure(Struct):
         if found is None or not len(found[0]):
             return
         ready, usable = found
-        self._weights.update(ready, rows.step[usable])
+        self._weights.update(ready, rows.step if usable.all() else rows.step[usable])
         self._moments.update(ready.terms)
         coefficients = np.array([to_float(c) for _, c in self._form.coefficients])
         labels = [monomial_name(m) for m, _ in self._form.coefficients]

@@ -104,15 +104,22 @@ def terms_of(names: Sequence[str], block: Block) -> Terms | None:
         return None
     if not all(block.present[n].all() for n in names):
         return None
-    values = np.array([block.columns[n].value for n in names])
+    columns, count = [block.columns[n] for n in names], len(block.total)
+    values = stacked([c.value for c in columns], count)
     if not np.isfinite(values).all():
         return None
-    radii = [block.columns[n].radius for n in names]
-    if all(r.ndim == 0 for r in radii):
-        halves = np.array(radii).reshape(-1, 1)
-    else:
-        halves = np.array([np.broadcast_to(r, block.total.shape) for r in radii])
-    return Terms(tuple(names), values, halves, np.abs(values) + halves)
+    sizes = stacked([c.magnitude for c in columns], count)
+    same = all(c.radius.ndim == 0 for c in columns)
+    halves = stacked([c.radius for c in columns], 1 if same else count)
+    return Terms(tuple(names), values, halves, sizes)
+
+
+def stacked(columns: Sequence[Floats], count: int) -> Floats:
+    """Columns as the rows of a matrix, shape (n, count); a scalar fills its row."""
+    matrix = np.empty((len(columns), count))
+    for row, column in zip(matrix, columns, strict=True):
+        row[:] = column
+    return matrix
 
 
 def evaluate_all(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -10,7 +10,6 @@ from msgspec import Struct
 from lossaudit.closure.decide import Block
 from lossaudit.closure.rows import Rows
 from lossaudit.model.table import Bools
-from lossaudit.spec.tree import Expr, ordered_names
 
 TOTAL = "the total"
 
@@ -55,21 +54,21 @@ class OddRows(Struct, frozen=True):
 NO_ROWS = OddRows()
 
 
-def nonfinite_rows(rows: Rows, block: Block, declared: Expr) -> OddRows:
+def nonfinite_rows(rows: Rows, block: Block, terms: Sequence[str]) -> OddRows:
     """The rows of a block whose total or some term is there and not finite.
 
     A mean over a window that is not full yet is not there, and a row with one cannot be decided.
     """
     odd = {TOTAL: ~np.isfinite(block.total)}
-    for name in ordered_names(declared):
+    for name in terms:
         there = block.present[name] & block.decidable
         odd[name] = there & ~np.isfinite(block.columns[name].value)
     return _collect(rows, odd)
 
 
-def lacking_rows(rows: Rows, block: Block, declared: Expr) -> OddRows:
+def lacking_rows(rows: Rows, block: Block, terms: Sequence[str]) -> OddRows:
     """The rows of a block that lack some term."""
-    return _collect(rows, {name: ~block.present[name] for name in ordered_names(declared)})
+    return _collect(rows, {name: ~block.present[name] for name in terms})
 
 
 def _collect(rows: Rows, odd: Mapping[str, Bools]) -> OddRows:

@@ -77,6 +77,15 @@ def joined(parts: Sequence[WeightRows]) -> WeightRows:
     )
 
 
+def largest(values: Floats, count: int) -> Ints:
+    """Where the largest of many values are, `count` places in no order, or all there are."""
+    if len(values) <= count:
+        return np.arange(len(values))
+    least = np.partition(values, -count)[-count]  # np.argpartition takes thirty times as long
+    above, equal = np.flatnonzero(values > least), np.flatnonzero(values == least)
+    return np.concatenate([above, equal[: count - len(above)]])
+
+
 def is_feasible(rows: WeightRows) -> bool:
     """Whether some weights of the declared signs satisfy every row."""
     program = Program(rows)
@@ -171,8 +180,7 @@ class Program:
                 return None
             excess = np.maximum(self.lower - self.up @ found, self.down @ found - self.upper)
             beyond = np.flatnonzero(excess > SLACK)
-            if len(beyond) > ROWS_A_ROUND:
-                beyond = beyond[np.argpartition(excess[beyond], -ROWS_A_ROUND)[-ROWS_A_ROUND:]]
+            beyond = beyond[largest(excess[beyond], ROWS_A_ROUND)]
             if not self._choose(beyond):
                 return found
         return found
@@ -190,7 +198,7 @@ class Program:
     def _first_rows(self) -> np.ndarray:
         """Rows that are likely to bind: extreme in some term, or furthest from the guess."""
         extremes = [f(self.up, axis=0) for f in (np.argmin, np.argmax)]
-        furthest = np.argsort(self.upper)[:ROWS_A_ROUND], np.argsort(self.lower)[-ROWS_A_ROUND:]
+        furthest = largest(-self.upper, ROWS_A_ROUND), largest(self.lower, ROWS_A_ROUND)
         return distinct(np.concatenate([*extremes, *furthest]))
 
 

@@ -54,10 +54,11 @@ def join(parts: Sequence[Series]) -> Series:
 
 
 def _excess(points: Series) -> Floats:
-    """|residual| / tolerance; infinite where that is no number."""
+    """|residual| / tolerance; NaN, which argmax takes for the largest, where that is no number."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        excess = np.abs(points.values["residual"]) / points.values["tolerance"]
-    return np.where(np.isnan(excess), np.inf, excess)
+        excess = np.abs(points.values["residual"])
+        excess /= points.values["tolerance"]
+    return excess
 
 
 def _worst(points: Series, width: int) -> Series:

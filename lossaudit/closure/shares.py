@@ -25,10 +25,11 @@ def row_shares(weighted: Floats) -> Floats:
     sizes = np.abs(weighted)
     with np.errstate(over="ignore"):
         whole = sizes.sum(axis=0)
-    kept = (whole > 0) & (whole < np.inf)
-    if not kept.all():
+    if len(whole) and not (whole.min() > 0 and whole.max() < np.inf):
+        kept = (whole > 0) & (whole < np.inf)
         sizes, whole = sizes[:, kept], whole[kept]
-    return np.asarray(sizes / whole)
+    sizes /= whole
+    return sizes
 
 
 class ShareHistograms(Struct):
@@ -46,9 +47,9 @@ class ShareHistograms(Struct):
         if not shares.shape[1]:
             return
         for label, row in zip(labels, shares, strict=True):
-            bins = np.minimum((row * BINS).astype(np.int64), BINS - 1)
-            counts = np.bincount(bins, minlength=BINS).astype(np.float64)
-            self._add(label, counts, float(row.sum()))
+            counts = np.bincount((row * BINS).astype(np.int64), minlength=BINS + 1)
+            counts[BINS - 1] += counts[BINS]  # a share of 1
+            self._add(label, counts[:BINS].astype(np.float64), float(row.sum()))
 
     def merge(self, later: ShareHistograms) -> None:
         """Add the counts of further rows."""

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
-from lossaudit.closure.blocks import weighted_terms
 from lossaudit.closure.decide import Block
+from lossaudit.closure.linear import stacked
 from lossaudit.closure.program import WeightRows
 from lossaudit.model.table import Bools, Floats
+from lossaudit.numerics.bounded import Bounded
+from lossaudit.numerics.formats import gamma
+from lossaudit.spec.evaluate import evaluate
 from lossaudit.spec.normal_form import Polynomial, monomial_expr
-from lossaudit.spec.tree import to_float
+from lossaudit.spec.tree import Expr, to_float
 
 LARGEST = 1e100
 """Rows beyond this are left out of the weights' program, whose arithmetic they would overflow."""
@@ -38,20 +41,41 @@ def weigh(form: Polynomial, block: Block, chosen: Bools) -> tuple[WeightRows, Bo
     coefficients = form.coefficients
     if not chosen.any() or not coefficients or len(coefficients) > MOST_WEIGHTS:
         return None
-    values, relative = weighted_terms([monomial_expr(m) for m, _ in coefficients], block)
-    shape = block.total.shape
+    values, relative = _weighted_terms([monomial_expr(m) for m, _ in coefficients], block)
+    count = len(block.total)
     # one term after the other in memory: sums over terms and over rows are both fast that way
-    terms = np.array([np.broadcast_to(v.value, shape) for v in values]).T
-    spread = [np.broadcast_to(v.radius + relative * v.magnitude, shape) for v in values]
-    with np.errstate(invalid="ignore"):
-        usable = chosen & (np.abs(block.total) < LARGEST)
-        for i, part in enumerate(spread):
-            usable &= (np.abs(terms[:, i]) < LARGEST) & (part < LARGEST)
+    terms = stacked([v.value for v in values], count)
+    spread = stacked([relative * v.magnitude for v in values], count)
+    for part, value in zip(spread, values, strict=True):
+        part += value.radius
+    usable = chosen
+    if not all(_is_moderate(a) for a in (block.total, terms, spread)):
+        with np.errstate(invalid="ignore"):
+            moderate = np.abs([block.total, *terms, *spread]) < LARGEST
+        usable = chosen & moderate.all(axis=0)
     eta = 0.5 * len(coefficients) * block.arithmetic.form.smallest_subnormal
-    slack = np.broadcast_to(block.total_half + eta, shape)
+    slack = np.broadcast_to(block.total_half + eta, block.total.shape)
     signs = np.sign([to_float(c) for _, c in coefficients])
-    rows = WeightRows(block.total, terms, slack, np.array(spread).T, signs)
+    rows = WeightRows(block.total, terms.T, slack, spread.T, signs)
     return (rows if usable.all() else rows.part(usable)), usable
+
+
+def _is_moderate(values: Floats) -> bool:
+    """Whether all values are finite, and below what would overflow the weights' program."""
+    return bool(values.min() > -LARGEST and values.max() < LARGEST)  # False beside a NaN
+
+
+def _weighted_terms(monomials: Sequence[Expr], block: Block) -> tuple[list[Bounded], Floats]:
+    """Each monomial's value and bound, and the bound's relative part for the whole sum.
+
+    Returns:
+        (values, gamma): `gamma` is what |weight| * magnitude is multiplied by in the tolerance.
+    """
+    values = [evaluate(m, block.columns, block.arithmetic) for m in monomials]
+    longest = max((v.roundings for v in values), default=0)
+    roundings = max(2, longest + 2) + len(monomials) - 1
+    extra = np.asarray(block.arithmetic.extra_roundings)
+    return values, gamma(roundings + extra, block.arithmetic.form.unit_roundoff)
 
 
 class Moments(Struct):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from msgspec import Struct, field
 
-from lossaudit.closure.program import MOST_ROUNDS, SLACK, Box, WeightRows, box_of, joined
+from lossaudit.closure.program import MOST_ROUNDS, SLACK, Box, WeightRows, box_of, joined, largest
 from lossaudit.closure.weights import MOST_STRETCHES, WeightBox, longest_prefix, stretches
 from lossaudit.model.table import Bools, Ints
 from lossaudit.numerics.distinct import distinct
@@ -178,18 +178,18 @@ class WeightFold(Struct):
         """Which ends of the box the rows exclude, and the rows that exclude one by most."""
         assert self._box is not None
         with np.errstate(all="ignore"):  # an unbounded end is huge, and times 0 no number
-            reach = np.abs(self._box.ends) @ rows.spread.T
-            reach += rows.slack
-            excess = rows.total - self._box.ends @ rows.terms.T
+            reach = ((1 + SLACK) * np.abs(self._box.ends)) @ rows.spread.T
+            reach += (1 + SLACK) * rows.slack
+            excess = self._box.ends @ rows.terms.T
+            excess -= rows.total
             np.abs(excess, out=excess)
-            excess -= (1 + SLACK) * reach
+            excess -= reach
         excluded = np.fmax.reduce(excess, axis=1) > 0
-        if not excluded.any():
-            return excluded, np.zeros(0, np.int64)
-        keep = min(ROWS_A_BLOCK, len(rows))
-        found = [end.argpartition(-keep)[-keep:] for end in np.nan_to_num(excess[excluded])]
-        worst = distinct(np.concatenate(found))
-        return excluded, worst[np.fmax.reduce(excess[:, worst], axis=0) > 0]
+        worst = [np.zeros(0, np.int64)]
+        for end in excess[excluded]:
+            beyond = np.flatnonzero(end > 0)
+            worst.append(beyond[largest(end[beyond], ROWS_A_BLOCK)])
+        return excluded, distinct(np.concatenate(worst))
 
     def _condense_binding(self) -> None:
         """Forget the rows that no end of the box needs."""

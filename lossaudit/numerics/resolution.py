@@ -79,7 +79,8 @@ class Resolution(Struct, frozen=True):
         ulps = [FORMATS[name].ulp(outer) for name in self._narrowing_grids(dtype)]
         if not ulps:
             return np.where(np.isfinite(values), printed, 0.0) if printed.ndim else printed
-        stored = 0.5 * (ulps[0] if len(ulps) == 1 else np.maximum(*ulps))
+        stored = ulps[0] if len(ulps) == 1 else np.maximum(*ulps)
+        stored *= 0.5
         if not printed.any():
             widths = stored
         else:  # stored then printed, or rounded then stored: the two add up

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from lossaudit.numerics.bounded import Arithmetic, Bounded
 from lossaudit.spec.tree import (
@@ -34,36 +35,32 @@ def evaluate(expr: Expr, columns: Mapping[str, Bounded], arithmetic: Arithmetic)
     Raises:
         KeyError: if a name has no column.
     """
-
-    def go(node: Expr) -> Bounded:
-        match node:
-            case Number(value, _):
-                return arithmetic.constant(to_float(value), exact=value.denominator == 1)
-            case Name(name):
-                return columns[name]
-            case Sum(addends):
-                return arithmetic.add([go(a) for a in addends])
-            case Product(factors):
-                product = go(factors[0])
-                for factor in factors[1:]:
-                    product = arithmetic.multiply(product, go(factor))
-                return product
-            case Negation(operand):
-                return arithmetic.negate(go(operand))
-            case Quotient(numerator, denominator):
-                return arithmetic.divide(go(numerator), go(denominator))
-            case Power(base, exponent):
-                return arithmetic.power(go(base), float(exponent.value))
-            case Where(condition, chosen, otherwise):
-                chooses = arithmetic.select(
-                    condition.operator, go(condition.left), go(condition.right)
-                )
-                return arithmetic.where(*chooses, go(chosen), go(otherwise))
-            case Call(function, arguments):
-                return _call(function, [go(a) for a in arguments], arithmetic)
-        raise TypeError(f"{type(node).__name__} cannot be evaluated")
-
-    return go(expr)
+    # a nested function that calls itself would keep the columns until Python looks for cycles
+    go = partial(evaluate, columns=columns, arithmetic=arithmetic)
+    match expr:
+        case Number(value, _):
+            return arithmetic.constant(to_float(value), exact=value.denominator == 1)
+        case Name(name):
+            return columns[name]
+        case Sum(addends):
+            return arithmetic.add([go(a) for a in addends])
+        case Product(factors):
+            product = go(factors[0])
+            for factor in factors[1:]:
+                product = arithmetic.multiply(product, go(factor))
+            return product
+        case Negation(operand):
+            return arithmetic.negate(go(operand))
+        case Quotient(numerator, denominator):
+            return arithmetic.divide(go(numerator), go(denominator))
+        case Power(base, exponent):
+            return arithmetic.power(go(base), float(exponent.value))
+        case Where(condition, chosen, otherwise):
+            chooses = arithmetic.select(condition.operator, go(condition.left), go(condition.right))
+            return arithmetic.where(*chooses, go(chosen), go(otherwise))
+        case Call(function, arguments):
+            return _call(function, [go(a) for a in arguments], arithmetic)
+    raise TypeError(f"{type(expr).__name__} cannot be evaluated")
 
 
 def _call(function: str, arguments: list[Bounded], arithmetic: Arithmetic) -> Bounded:

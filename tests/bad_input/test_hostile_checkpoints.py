@@ -544,7 +544,9 @@ def test_weights_that_are_not_finite_are_counted(tmp_path: Path, dtype: torch.dt
     weights["a"][0, 0] = weights["a"][599, 999] = float("nan")
     weights["b"][300, 7] = float("-inf")
     save_file(weights, tmp_path / "x.safetensors")
-    assert open_checkpoint(str(tmp_path)).nonfinite == {"a": 2, "b": 1}
+    found = open_checkpoint(str(tmp_path))
+    assert found.nonfinite == {"a": 2, "b": 1}
+    assert found.notes == ("3 weights are NaN or infinite, in 'a', 'b'",)
 
 
 # 50, 51: not what the name says -------------------------------------------------------------------

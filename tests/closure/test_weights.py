@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from lossaudit.closure.program import WeightRows, is_feasible
+from lossaudit.closure.program import WeightRows, is_feasible, largest
 from lossaudit.closure.weights import certify
 
 
@@ -214,3 +214,13 @@ def test_a_box_is_moved_outwards_by_a_millionth_of_a_tolerance() -> None:
     box = certify(WeightRows(np.ones(2), one, np.full(2, 1e-3), 0 * one, np.ones(1)))
     assert 1e-10 < 0.999 - box.low[0] < 3e-9
     assert 1e-10 < box.high[0] - 1.001 < 3e-9
+
+
+@pytest.mark.parametrize(
+    "values", [[], [1.0], [3.0, 1.0, 2.0], [1.0] * 9, [2.0, 1.0, 2.0, 0.0, 2.0]]
+)
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_the_largest_values_are_those_of_a_sort(values: list[float], count: int) -> None:
+    places = largest(np.array(values), count)
+    assert len(set(places.tolist())) == len(places) == min(count, len(values))
+    assert sorted(np.array(values)[places]) == sorted(values)[-count:]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -68,3 +70,17 @@ def test_a_name_without_a_column_is_a_key_error() -> None:
 def test_an_unresolved_family_is_our_mistake() -> None:
     with pytest.raises(TypeError, match="Family cannot be evaluated"):
         evaluate(Family(("a*",)), {}, Arithmetic())
+
+
+def test_nothing_is_left_for_the_garbage_collector() -> None:
+    """What is part of a cycle keeps its columns, block after block, until Python looks for it."""
+    formula = parse_formula("2*a + max(a, b)")
+    gc.collect()
+    gc.disable()
+    try:
+        arithmetic = Arithmetic()
+        columns = {n: arithmetic.column(np.ones(3), np.zeros(())) for n in "ab"}
+        evaluate(formula, columns, arithmetic)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
-BLOCK = 32_000
-"""Numbers of a block: below torch's grain size of 32,768, so that every operation on it runs in one
-thread and gives the same bits whatever the number of threads."""
+BLOCK = 1 << 17
+"""Numbers of a block: large enough that calling torch costs little, small enough for a cache."""
+
+GRAIN = 32768
+"""Elements below which torch uses one thread (`at::internal::GRAIN_SIZE`)."""
 
 
 def split(views: Sequence[Tensor], dims: int, most: int) -> Iterator[tuple[Tensor, ...]]:
@@ -40,3 +43,45 @@ def split(views: Sequence[Tensor], dims: int, most: int) -> Iterator[tuple[Tenso
     step = max(1, most // inner)
     for start in range(0, shape[0], step):
         yield tuple(view[start : start + step] for view in views)
+
+
+class Scratch:
+    """Memory in which blocks become float64, used again for the next block.
+
+    Args:
+        converted: a dtype to which every number is rounded first; None: none.
+    """
+
+    def __init__(self, converted: str | None = None) -> None:
+        self._converted = converted
+        self._memory: list[Tensor] = []
+        self._used = 0
+
+    def begin(self) -> None:
+        """Take all memory back."""
+        self._used = 0
+
+    def doubled(self, block: Tensor) -> Tensor:
+        """The block in float64, in memory that is ours until `begin`.
+
+        float16 goes through float32, for which processors have an instruction.
+        """
+        import torch
+
+        if self._converted is not None:
+            block = block.to(getattr(torch, self._converted))
+        if block.dtype is torch.float16:
+            block = self._lent(block, torch.float32).copy_(block)
+        return self._lent(block, torch.float64).copy_(block)
+
+    def _lent(self, block: Tensor, dtype: torch.dtype) -> Tensor:
+        import torch
+
+        count = block.numel()
+        if self._used == len(self._memory):
+            self._memory.append(torch.empty(0, dtype=dtype, device=block.device))
+        if self._memory[self._used].numel() < count:
+            size = max(count, BLOCK)
+            self._memory[self._used] = torch.empty(size, dtype=dtype, device=block.device)
+        self._used += 1
+        return self._memory[self._used - 1][:count].view(block.shape)

@@ -54,7 +54,7 @@ class Checkpoint(Struct, frozen=True):
         prefix: what all names began with before.
         config: the JSON beside the weights that tells the model, {} where there is none.
         opened: every file that was opened.
-        notes: choices that were made, each a sentence for the report.
+        notes: choices that were made and what is odd, each a sentence for the report.
         nonfinite: tensor -> its elements that are NaN or infinite, where it has any.
     """
 
@@ -117,7 +117,10 @@ def open_checkpoint(path: str, allow_pickle: bool = False) -> Checkpoint:
         raise InputError(str(error), where=weights.path) from None
     config, beside, config_note = _config(Path(weights.path).parent)
     removed = f"all names begin with {shown(prefix)}, which is left out" if prefix else ""
-    notes = (weights.note, *stored.notes, removed, config_note)
+    nonfinite = nonfinite_counts(tensors)
+    count = sum(nonfinite.values())
+    broken = f"{count:,} weights are NaN or infinite, in {listed(nonfinite)}" if nonfinite else ""
+    notes = (weights.note, *stored.notes, removed, config_note, broken)
     return Checkpoint(
         path,
         step_of(path),
@@ -127,7 +130,7 @@ def open_checkpoint(path: str, allow_pickle: bool = False) -> Checkpoint:
         config,
         (*stored.opened, *beside),
         tuple(note for note in notes if note),
-        nonfinite_counts(tensors),
+        nonfinite,
     )
 
 

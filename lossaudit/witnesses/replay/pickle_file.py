@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _PATIENCE = 300
 """Seconds of the clock; the process itself may use 60 of the processor."""
 
+_LONGEST = 64 << 20
+"""Bytes of an answer; a tensor needs about 150."""
+
 _SPREAD = 4
 """How often the bytes of a file may be used: shared weights have several names."""
 
@@ -128,7 +131,9 @@ def _check_content(opened: OpenedFile, records: Mapping[str, Record]) -> None:
 
 def _answer(opened: OpenedFile) -> bytes:
     """What the process says about a file that it opens through our descriptor."""
+    import signal
     import subprocess
+    from threading import Timer
 
     from lossaudit.witnesses.replay import pickle_worker
 
@@ -136,23 +141,27 @@ def _answer(opened: OpenedFile) -> bytes:
     command = [sys.executable, "-P", pickle_worker.__file__, f"/dev/fd/{descriptor}"]
     kept = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "HOME")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
-    try:
-        done = subprocess.run(
-            [*command, str(opened.size)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PATIENCE,
-            env={**environment, "OMP_NUM_THREADS": "1"},
-            pass_fds=(descriptor,),
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ValueError(f"reading it took longer than {_PATIENCE} seconds") from None
-    if done.returncode:
-        reason = done.stderr[-300:].decode("utf-8", "replace").strip().splitlines()
-        last = f": {shown(reason[-1], 300)}" if reason else ""
-        raise ValueError(f"the process that read it ended with {done.returncode}{last}")
-    return done.stdout
+    with subprocess.Popen(
+        [*command, str(opened.size)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**environment, "OMP_NUM_THREADS": "1"},
+        pass_fds=(descriptor,),
+    ) as process:
+        assert process.stdout is not None
+        watchdog = Timer(_PATIENCE, process.kill)
+        watchdog.start()
+        try:
+            answer = process.stdout.read(_LONGEST + 1)
+            process.stdout.close()  # one that has more to say ends
+            code = process.wait()
+        finally:
+            watchdog.cancel()
+    if len(answer) > _LONGEST or code:
+        ended = signal.Signals(-code).name if code < 0 else f"code {code}"
+        raise ValueError(f"the process that read it was stopped or failed ({ended})")
+    return answer
 
 
 def _described(answer: bytes) -> _Described:

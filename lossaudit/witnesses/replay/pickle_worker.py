@@ -59,40 +59,39 @@ def describe(path: str) -> dict[str, Any]:
     """Where the tensors of a checkpoint lie."""
     import torch
 
-    tree = torch.load(path, map_location="meta", weights_only=True)
-    found: dict[str, Any] = {"tensors": [], "dicts": []}
-    tensors = _walk(tree, found)
-    mapped: dict[str, Any] = {"tensors": [], "dicts": []}
-    others = _walk(torch.load(path, map_location="cpu", weights_only=True, mmap=True), mapped)
+    tensors, dicts = _walk(torch.load(path, map_location="meta", weights_only=True))
+    mapped, _ = _walk(torch.load(path, map_location="cpu", weights_only=True, mmap=True))
+    places = [_place(tensor) for _, tensor in tensors]
     apart = {
-        other.untyped_storage().data_ptr() - described[5]
-        for described, other in zip(found["tensors"], others, strict=True)
-        if described[6]
+        other.untyped_storage().data_ptr() - start
+        for (*_, start, size), (_, other) in zip(places, mapped, strict=True)
+        if size
     }
-    if len(tensors) != len(others) or len(apart) > 1:
+    if len(apart) > 1:
         raise ValueError("its records are not in the order in which torch.save writes them")
-    return found
+    described = [[p, *place] for (p, _), place in zip(tensors, places, strict=True)]
+    return {"tensors": described, "dicts": dicts}
 
 
-def _walk(tree: Any, found: dict[str, Any]) -> list[Any]:
-    """Describe all tensors in nested dictionaries; returns the tensors."""
+def _walk(tree: Any) -> tuple[list[tuple[list[str], Any]], list[list[Any]]]:
+    """All tensors in nested dictionaries with their paths, and the keys of every dictionary."""
     import torch
 
-    tensors = []
-    layer: list[tuple[list[Any], Any]] = [([], tree)]
+    tensors: list[tuple[list[str], Any]] = []
+    dicts: list[list[Any]] = []
+    layer: list[tuple[list[str], Any]] = [([], tree)]
     while layer:
         path, value = layer.pop()
-        if len(found["tensors"]) + len(found["dicts"]) > MOST:
+        if len(tensors) + len(dicts) > MOST:
             raise ValueError(f"it has more than {MOST:,} tensors and dictionaries")
         if isinstance(value, torch.Tensor):
-            tensors.append(value)
-            found["tensors"].append([path, *_place(value)])
+            tensors.append((path, value))
         elif isinstance(value, dict) and len(path) < DEEPEST:
             keys = [key if isinstance(key, str) else repr(key)[:100] for key in value]
-            found["dicts"].append([path, keys])
+            dicts.append([path, keys])
             inner = zip(keys, value.values(), strict=True)
             layer += reversed([([*path, key], v) for key, v in inner])
-    return tensors
+    return tensors, dicts
 
 
 def _place(tensor: Any) -> list[Any]:
@@ -102,9 +101,11 @@ def _place(tensor: Any) -> list[Any]:
         raise ValueError(f"it has a tensor of the layout {tensor.layout}")
     storage = tensor.untyped_storage()
     start = getattr(storage, "_checkpoint_offset", None)
+    if start is None:
+        raise ValueError(f"torch {torch.__version__} does not tell where its tensors lie")
     dtype = str(tensor.dtype).removeprefix("torch.")
     shape, stride = list(tensor.shape), list(tensor.stride())
-    return [dtype, shape, stride, tensor.storage_offset(), start or 0, storage.nbytes()]
+    return [dtype, shape, stride, tensor.storage_offset(), start, storage.nbytes()]
 
 
 def main(path: str, size: int) -> None:

@@ -10,6 +10,7 @@ import math
 from msgspec import Struct
 
 from lossaudit.numerics.formats import FORMATS, gamma
+from lossaudit.witnesses.replay.blocks import BLOCK, GRAIN
 
 LANES = 16
 """Numbers in the widest vector register (AVX-512, float32)."""
@@ -19,9 +20,6 @@ UNROLLED = 4
 
 THREADS = 64
 """Partial sums of threads, added one after the other."""
-
-GRAIN = 32768
-"""Elements below which torch uses one thread (`at::internal::GRAIN_SIZE`)."""
 
 _BLOCKS_OF_A_GPU = 512 * 256
 
@@ -113,7 +111,7 @@ def reduced(sums: Sums, denominator: float, dtype: str, roundings: int, masked: 
         half += (adding + unit) * (abs(value) + half) * (1 + 2 * (adding + unit))
     half += _gamma(2, unit) * (abs(value) + half) + FORMATS[dtype].smallest_subnormal
     double = FORMATS["float64"].unit_roundoff  # our own evaluation, block by block
-    half += (additions(GRAIN) + 2 * roundings) * double * reach
+    half += (additions(BLOCK) + 2 * roundings) * double * reach
     return Estimate(value, half)
 
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from msgspec import Struct
 
 from lossaudit.spec.definition import Definition
-from lossaudit.witnesses.replay.blocks import BLOCK, split
+from lossaudit.witnesses.replay.blocks import BLOCK, GRAIN, Scratch, split
+from lossaudit.witnesses.replay.mapped_pages import MappedPages
 from lossaudit.witnesses.replay.rounding import Sums
 from lossaudit.witnesses.replay.term_function import Operands, TermFunction, Units
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_MOST_WORKERS = 16
+_T = TypeVar("_T")
+_Block = tuple[Operands, "Tensor | None"]
 
 
 class Rows(Struct, frozen=True):
@@ -30,6 +37,11 @@ class Rows(Struct, frozen=True):
     dims: int
     mask: Tensor | None = None
 
+    @property
+    def width(self) -> int:
+        """The most numbers that one row has in a tensor."""
+        return max(t.shape[self.dims :].numel() for t in self.operands.present())
+
     def samples(self) -> Iterator[Rows]:
         """The rows of each sample, along the first dimension."""
         if not self.dims:
@@ -40,14 +52,24 @@ class Rows(Struct, frozen=True):
             part = self.operands.each(lambda tensor, here=here: tensor[here])  # type: ignore[misc]
             yield Rows(part, self.dims, None if self.mask is None else self.mask[here])
 
-    def blocks(self) -> Iterator[tuple[Operands, Tensor | None]]:
+    def blocks(self) -> Iterator[_Block]:
         """Blocks of rows with their mask."""
         given = self.operands.present()
-        width = max(t.shape[self.dims :].numel() for t in given)
         masks = [] if self.mask is None else [self.mask]
-        for views in split([*given, *masks], self.dims, max(1, BLOCK // width)):
+        for views in split([*given, *masks], self.dims, max(1, BLOCK // self.width)):
             left = iter(views)
             yield self.operands.each(lambda _, left=left: next(left)), next(left, None)  # type: ignore[misc]
+
+
+class _Part(NamedTuple):
+    """What one block adds to `Sums`."""
+
+    total: float
+    magnitude: float
+    error: float
+    weight: float
+    mask: float
+    rows: int
 
 
 def sum_rows(
@@ -59,6 +81,10 @@ def sum_rows(
 ) -> Sums:
     """Sum the losses of all rows.
 
+    Blocks are worked on by as many threads as torch has, each block by one of them, so that the
+    result has the same bits whatever their number. Pages of mapped files are given back as soon as
+    they have been read.
+
     Args:
         function, definition: the kind of loss and its parameters.
         rows: where the tensors are.
@@ -66,41 +92,72 @@ def sum_rows(
         converted: a dtype to which every number is rounded first.
     """
     units = Units(dtype)
-    totals, magnitudes, errors, weights, masks = [], [], [], [], []
-    count = 0
-    for operands, mask in rows.blocks():
-        block = operands.each(lambda tensor: _doubled(tensor, function, converted))
-        value, error, weight = function.losses(block, definition, units)
-        count += value.numel()
-        if mask is not None:
-            share = mask.double()
-            value, error = value * share, (error + value.abs()) * share.abs()
-            masks.append(float(share.sum()))
-        totals.append(float(value.sum()))
-        magnitudes.append(float(value.abs().sum()))
-        errors.append(float(error.sum()))
-        weights.append(value.numel() if weight is None else float(weight.sum()))
+
+    def work(blocks: Sequence[_Block]) -> list[_Part]:
+        scratch, pages = Scratch(converted), MappedPages()
+        parts = []
+        for operands, mask in blocks:
+            parts.append(_sum_block(function, definition, units, scratch, operands, mask))
+            pages.have_read(operands.present())
+        pages.release()
+        return parts
+
+    parts = list(chain.from_iterable(_shared_out(work, rows)))
+    total, magnitude, error, weight, mask, count = zip(*parts, strict=True)
     return Sums(
-        _added(totals),
-        _added(magnitudes),
-        _added(errors),
-        _added(weights),
-        count if rows.mask is None else _added(masks),
+        _added(total), _added(magnitude), _added(error), _added(weight), _added(mask), sum(count)
+    )
+
+
+def _sum_block(
+    function: TermFunction,
+    definition: Definition,
+    units: Units,
+    scratch: Scratch,
+    operands: Operands,
+    mask: Tensor | None,
+) -> _Part:
+    scratch.begin()
+    block = operands.each(lambda t: scratch.doubled(t) if function.is_numbers(t) else t)
+    value, error, weight = function.losses(block, definition, units)
+    count, own_error = value.numel(), error is not value
+    share = None
+    if mask is not None:
+        share = mask.double()
+        value, error, own_error = value * share, (error + value.abs()) * share.abs(), True
+    total = float(value.sum())
+    return _Part(
+        total,
+        total if function.positive and share is None else float(value.abs().sum()),
+        float(error.sum()) if own_error else total,
+        count if weight is None else float(weight.sum()),
+        count if share is None else float(share.sum()),
         count,
     )
 
 
-def _doubled(tensor: Tensor, function: TermFunction, converted: str | None) -> Tensor:
-    if not function.is_numbers(tensor):
-        return tensor
-    if converted is not None:
-        import torch
+def _shared_out(work: Callable[[Sequence[_Block]], _T], rows: Rows) -> list[_T]:
+    """Let threads do the work of all blocks; each of them runs torch in itself alone.
 
-        tensor = tensor.to(getattr(torch, converted))
-    return tensor.double()
+    torch would divide an operation among its own threads, which then wait for one another after
+    each: on a busy machine that takes a hundred times as long, and sums depend on their number.
+    """
+    import torch
+
+    blocks = list(rows.blocks())
+    numbers = rows.operands.prediction.numel()
+    if numbers < GRAIN:  # too few for torch to divide
+        return [work(blocks)]
+    threads = torch.get_num_threads()
+    workers = min(threads, len(blocks), _MOST_WORKERS)
+    try:
+        with ThreadPoolExecutor(workers, "terms", torch.set_num_threads, (1,)) as pool:
+            return list(pool.map(work, (blocks[i::workers] for i in range(workers))))
+    finally:
+        torch.set_num_threads(threads)  # the pool's setting is the default of new threads too
 
 
-def _added(numbers: list[float]) -> float:
+def _added(numbers: Sequence[float]) -> float:
     """The exact sum, rounded once; NaN and infinities as addition has them."""
     try:
         return math.fsum(numbers)

@@ -103,13 +103,15 @@ class TermFunction(Struct, frozen=True):
         name: as `kind` in a spec, torch's name where torch has the function.
         about: one line: the formula of a row.
         arrange: (operands, definition) -> views; raises `InputError` where shapes do not fit.
-        losses: (a block in float64, definition, units) -> the losses of its rows.
+        losses: (a block in float64, definition, units) -> the losses of its rows; the block is its
+            own, to be written over.
         torch: (operands in training's dtype, definition, reduction) -> torch's own value. The
             reduction is mean, sum, batchmean or none; with none, one loss for each row.
         parameters: the keys of the definition that it reads, besides those of every kind.
         reductions: those that it has.
         roundings: the most roundings that one row's loss takes.
         index_target: an integer target holds class indices, not numbers.
+        positive: no row's loss is below zero.
         layered: names with a `*` stand for one tensor of each layer.
     """
 
@@ -123,6 +125,7 @@ class TermFunction(Struct, frozen=True):
     roundings: int = 8
     index_target: bool = False
     layered: bool = False
+    positive: bool = False
 
     def is_numbers(self, tensor: Tensor) -> bool:
         """Whether training converts a tensor to its dtype: class indices stay integers."""

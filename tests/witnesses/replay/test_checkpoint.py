@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -137,6 +139,29 @@ def test_load_into_gives_the_model_its_own_outputs(
     inputs = torch.randn(5, 3)
     assert torch.equal(found.eval()(inputs), wanted.eval()(inputs))
     assert found[0].weight.data_ptr() == checkpoint.tensors["0.weight"].data_ptr()
+
+
+def anonymous_memory() -> int:
+    """Bytes of this process that no file is behind."""
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed does not count
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon:"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("kind", ["safetensors", "pickle"])
+def test_large_weights_are_in_memory_once_as_pages_of_their_file(tmp_path: Path, kind: str) -> None:
+    def wide() -> nn.Module:
+        return nn.Sequential(*(nn.Linear(2048, 2048, bias=False) for _ in range(6)))
+
+    weights = {f"{n}.weight": torch.full((2048, 2048), 0.5 + n) for n in range(6)}  # 96 MiB
+    write = save_file if kind == "safetensors" else torch.save
+    write(weights, tmp_path / f"w.{kind}")
+    del weights
+    before = anonymous_memory()
+    found = load_into(wide, open_checkpoint(str(tmp_path / f"w.{kind}"), allow_pickle=True))
+    assert anonymous_memory() - before < 16 << 20
+    assert [layer.weight[7, 7].item() for layer in found] == [0.5 + n for n in range(6)]
 
 
 def test_load_into_names_everything_that_differs_at_once(

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lossaudit.errors import InputError
-from lossaudit.witnesses.replay import opened_file, pickle_worker
+from lossaudit.witnesses.replay import opened_file, pickle_file, pickle_worker
 from lossaudit.witnesses.replay.checkpoint import open_checkpoint
 from lossaudit.witnesses.replay.state_dict import choose_weights
 
@@ -184,3 +184,24 @@ def test_the_process_cannot_take_more_time(tmp_path: Path) -> None:
 def test_the_process_cannot_open_many_files(tmp_path: Path) -> None:
     done = limited("files = [open('/dev/null') for _ in range(40)]", tmp_path)
     assert "Too many open files" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("print('x' * (1 << 20))", "stopped or failed"),
+        ("import os; os.kill(os.getpid(), 9)", r"\(SIGKILL\)"),
+        ("import time; time.sleep(60)", r"\(SIGKILL\)"),
+        ("raise SystemExit(3)", r"\(code 3\)"),
+    ],
+)
+def test_a_process_that_fails_is_an_error_not_a_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, message: str
+) -> None:
+    (tmp_path / "worker.py").write_text(code)
+    (tmp_path / "file").write_bytes(b"x")
+    monkeypatch.setattr(pickle_worker, "__file__", str(tmp_path / "worker.py"))
+    monkeypatch.setattr(pickle_file, "_PATIENCE", 2)
+    monkeypatch.setattr(pickle_file, "_LONGEST", 1000)
+    with pytest.raises(ValueError, match=message):
+        pickle_file._answer(opened_file.open_stored(str(tmp_path / "file")))

@@ -30,7 +30,7 @@ def losses(block: Operands, definition: Definition, units: Units) -> Losses:
     """d**2 / 2 up to delta, delta (d - delta/2) beyond; roundings as in smooth_l1."""
     import torch
 
-    distance, delta = (block.prediction - block.target).abs_(), definition.delta
+    distance, delta = block.prediction.sub_(block.target).abs_(), definition.delta
     near = distance <= delta
     value = torch.where(near, 0.5 * distance.square(), delta * (distance - 0.5 * delta))
     error = torch.where(near, 6 * value, delta * (distance + delta) + 4 * value)
@@ -52,4 +52,5 @@ HUBER = TermFunction(
     losses,
     in_torch,
     parameters=("delta",),
+    positive=True,
 )

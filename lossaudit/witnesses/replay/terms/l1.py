@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def losses(block: Operands, definition: Definition, units: Units) -> Losses:
     """|x - y|: one rounding, of the difference."""
-    value = (block.prediction - block.target).abs_()
+    value = block.prediction.sub_(block.target).abs_()
     return Losses(value, value)
 
 
@@ -30,4 +30,4 @@ def in_torch(operands: Operands, definition: Definition, reduction: str) -> Tens
     return l1_loss(operands.prediction, operands.target, reduction=reduction)
 
 
-L1 = TermFunction("l1", "|x - y|", elementwise, losses, in_torch, roundings=1)
+L1 = TermFunction("l1", "|x - y|", elementwise, losses, in_torch, roundings=1, positive=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def losses(block: Operands, definition: Definition, units: Units) -> Losses:
     """(x - y)**2: the difference's rounding counts twice, and that of the product once."""
-    value = (block.prediction - block.target).square_()
+    value = block.prediction.sub_(block.target).square_()
     return Losses(value, 3 * value + units.floor)
 
 
@@ -30,4 +30,4 @@ def in_torch(operands: Operands, definition: Definition, reduction: str) -> Tens
     return mse_loss(operands.prediction, operands.target, reduction=reduction)
 
 
-MSE = TermFunction("mse", "(x - y)**2", elementwise, losses, in_torch, roundings=3)
+MSE = TermFunction("mse", "(x - y)**2", elementwise, losses, in_torch, roundings=3, positive=True)

@@ -34,7 +34,7 @@ def losses(block: Operands, definition: Definition, units: Units) -> Losses:
     """
     import torch
 
-    distance, beta = (block.prediction - block.target).abs_(), definition.beta
+    distance, beta = block.prediction.sub_(block.target).abs_(), definition.beta
     if beta == 0:
         return Losses(distance, distance)
     near = distance < beta
@@ -58,4 +58,5 @@ SMOOTH_L1 = TermFunction(
     losses,
     in_torch,
     parameters=("beta",),
+    positive=True,
 )
