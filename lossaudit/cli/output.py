@@ -101,7 +101,7 @@ def deliver(result: Result, destination: Destination) -> None:
     if sys.stdout is None:  # closed by the caller: there is nobody to tell
         return
     terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size((100, 40)).columns if terminal else 100
+    width = shutil.get_terminal_size((100, 40)).columns if terminal else _columns()
     colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     page = Page(min(max(width, NARROWEST), WIDEST), colour)
     encoding = sys.stdout.encoding or "utf-8"
@@ -113,6 +113,12 @@ def deliver(result: Result, destination: Destination) -> None:
         raise
     except OSError as error:
         raise _unwritable("standard output", error) from None
+
+
+def _columns() -> int:
+    """The width that `COLUMNS` sets for a pager, which is no terminal to us; else 100."""
+    said = os.environ.get("COLUMNS", "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 6 and int(said) else 100
 
 
 def _write(path: str, text: str) -> None:
