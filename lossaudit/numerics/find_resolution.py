@@ -89,7 +89,7 @@ def _text_resolutions(column: Written, sample: Sample) -> list[Resolution]:
     printed = Resolution(decimals, digits, shortest=shortest)
 
     readings = _on_grids(column, sample, [printed, printed])
-    if fixed or tqdm:
+    if fixed or tqdm or decimals == 0:
         return readings
     mixtures = _mixtures(column, sample, readings[False])
     if mixtures == [None, None]:
