@@ -19,7 +19,7 @@ from lossaudit.witnesses.replay.request import Pair, Request
 
 ROOT = Path(__file__).parent.parent
 RUN = ROOT / "fixtures" / "musetalk-tiny" / "runs" / "main"
-SPEC = load_spec("musetalk-v1")
+SPEC = load_spec(str(RUN / "lossaudit.yaml"))
 PARTS = {"vae": str(RUN / "vae"), "unet_config": str(RUN / "unet" / "config.json")}
 STEPS = (1, 101, 300, 301, 400)
 
@@ -131,6 +131,27 @@ def test_one_misaligned_pair_among_right_ones_is_named() -> None:
     assert result.findings[0].steps == (300, 300)
 
 
+def test_figure_run_fails_as_a_rival_from_its_batches() -> None:
+    figure = RUN.parent / "figure"
+    for logs in ((), ("log.jsonl",)):
+        result = stored(101, 160, run=figure, logs=logs)
+        assert (result.verdict, result.exit_code) == (Verdict.FAIL, ExitCode.FINDING)
+        assert checks_of(result) == ["rival-formula"]
+        assert result.reason.startswith("the run follows rival `diagram`: 2 of 2 replayed steps")
+        assert result.findings[0].evidence["also"] == []
+        weights = result.witnesses[0].weights
+        assert weights["loss_latents"].low is not None
+        assert 1.99 < weights["loss_latents"].low <= 2.0
+
+
+def test_audit_of_the_figure_run_fails_with_every_witness() -> None:
+    result = audit(str(RUN.parent / "figure"))
+    assert (result.verdict, result.exit_code) == (Verdict.FAIL, ExitCode.FINDING)
+    assert {w.verdict for w in result.witnesses} == {Verdict.FAIL}
+    assert result.witnesses[-1].kind == "replay"
+    assert {f.check for f in result.findings if f.severity.value == "error"} == {"rival-formula"}
+
+
 def test_swapped_weights_in_the_spec_fail_as_a_rival() -> None:
     figure = replace(
         SPEC,
@@ -160,13 +181,13 @@ def test_result_follows_the_schema_and_reads_back() -> None:
 
 
 def test_audit_of_the_run_does_the_whole_job() -> None:
-    result = audit(str(RUN), "musetalk-v1")
+    result = audit(str(RUN))
     assert (result.verdict, result.exit_code) == (Verdict.PASS, ExitCode.PASS), result.reason
     kinds = {(w.kind, Path(w.source).name): w.verdict for w in result.witnesses}
     assert kinds[("replay", "main")] is Verdict.PASS
     assert kinds[("log", "log.jsonl")] is Verdict.PASS
     verdicts = [w.verdict.value for w in result.witnesses]
-    assert sorted(verdicts) == ["INCONCLUSIVE"] + ["PASS"] * 5
+    assert sorted(verdicts) == ["INCONCLUSIVE"] + ["PASS"] * 6
     depths = {r.step: (r.depth, Path(r.checkpoint).name) for r in result.witnesses[-1].replays}
     assert depths == {
         1: ("tensors", ""),

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from lossaudit.audit import AuditOptions, check_logs
 from lossaudit.cli.output import Destination, check_destinations, deliver, identity
 from lossaudit.cli.progress import show_progress
+from lossaudit.cli.reproduction import with_reproduction
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Severity
 from lossaudit.model.result import Result
@@ -116,7 +117,8 @@ def audit_options(
 
 
 def leave(result: Result, destinations: list[Destination]) -> None:
-    """Write every report, then end with the result's exit code."""
+    """Write every report, with how it can be made again, then end with the result's exit code."""
+    result = with_reproduction(result)
     for destination in destinations:
         deliver(result, destination)
     raise typer.Exit(int(result.exit_code))

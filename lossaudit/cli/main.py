@@ -342,6 +342,70 @@ def identify(
 
 
 @app.command()
+def verify(
+    result: Annotated[
+        str, typer.Argument(metavar="RESULT", help="A result that --format json wrote.")
+    ],
+    root: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="What the result's paths are relative to."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help="Recompute there instead.")
+    ] = None,
+    trust_adapter: Annotated[
+        bool, typer.Option("--trust-adapter", help="Run the adapter's code that the result names.")
+    ] = False,
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Open pickled weights, as the result did.")
+    ] = False,
+    format_: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="full or json.")
+    ] = "full",
+    output: options.OutputFile = None,
+) -> None:
+    """Audit the same inputs again: does a stored result still hold, and if not, what changed?
+
+    Exit code 0: identical, or recomputed numbers within the stated bounds. 1: something differs.
+
+    Example:
+
+      lossaudit audit run --format json --output result.json; lossaudit verify result.json
+    """
+    with guarded():
+        from lossaudit.cli import verify as command
+
+        granted = {"adapter": trust_adapter, "allow_pickle": allow_pickle}
+        trusted = {name for name, given in granted.items() if given}
+        commands = typer.main.get_command(app)
+        known = getattr(commands, "commands", {})
+        command.run(result, root, trusted, device, format_, output, known)
+
+
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(metavar="A", help="A result that --format json wrote.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    format_: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="full or json.")
+    ] = "full",
+    output: options.OutputFile = None,
+) -> None:
+    """Do two runs optimise the same loss? Their certified weights are compared, and the shares.
+
+    Exit code 0: the same. 1: some weight fits no row of the other run. 3: it cannot be told.
+
+    Example:
+
+      lossaudit diff original.json reproduction.json
+    """
+    with guarded():
+        from lossaudit.cli import diff as command
+
+        command.run(first, second, format_, output)
+
+
+@app.command()
 def presets() -> None:
     """List the losses and log writers that a spec comes with."""
     with guarded():

@@ -96,16 +96,30 @@ def deliver(result: Result, destination: Destination) -> None:
     """Render and write one report."""
     report: Report = registry.find(REPORTS, destination.format, Report)
     if destination.path is not None:
-        _write(destination.path, report.render(result, Page()))
-        return
-    if sys.stdout is None:  # closed by the caller: there is nobody to tell
-        return
-    terminal = sys.stdout.isatty()
+        write_file(destination.path, report.render(result, Page()))
+    else:
+        write_out(report.render(result, page_of_output()))
+
+
+def page_of_output() -> Page:
+    """How standard output shows text: width and colour of a terminal; elsewhere see `_columns`."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
     width = shutil.get_terminal_size((100, 40)).columns if terminal else _columns()
     colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    page = Page(min(max(width, NARROWEST), WIDEST), colour)
+    return Page(min(max(width, NARROWEST), WIDEST), colour)
+
+
+def _columns() -> int:
+    """The width that `COLUMNS` sets for a pager, which is no terminal to us; else 100."""
+    said = os.environ.get("COLUMNS", "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 6 and int(said) else 100
+
+
+def write_out(text: str) -> None:
+    """Write to standard output, whatever its encoding."""
+    if sys.stdout is None:  # closed by the caller: there is nobody to tell
+        return
     encoding = sys.stdout.encoding or "utf-8"
-    text = report.render(result, page)
     try:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
@@ -115,13 +129,7 @@ def deliver(result: Result, destination: Destination) -> None:
         raise _unwritable("standard output", error) from None
 
 
-def _columns() -> int:
-    """The width that `COLUMNS` sets for a pager, which is no terminal to us; else 100."""
-    said = os.environ.get("COLUMNS", "")
-    return int(said) if said.isascii() and said.isdigit() and len(said) < 6 and int(said) else 100
-
-
-def _write(path: str, text: str) -> None:
+def write_file(path: str, text: str) -> None:
     """Write a report to a file, or into a device or pipe that stands there."""
     target = Path(path).resolve()  # a link stays a link
     try:

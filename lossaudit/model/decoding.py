@@ -46,6 +46,7 @@ def decode_result(document: object) -> Result:
         tuple((s.check, s.reason) for s in read.skipped),
         read.version,
         read.environment,
+        reproduction=read.reproduction,
     )
 
 
@@ -86,6 +87,7 @@ def _witness(w: wire.WitnessWire) -> Witness:
         {n: _share(t.share) for n, t in w.balance.terms.items()} if w.balance else {},
         balance=_balance(w.balance) if w.balance else None,
         replays=tuple(_replay(r) for r in w.replays),
+        means=_named(w.means),
     )
 
 

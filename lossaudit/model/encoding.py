@@ -12,6 +12,7 @@ from lossaudit.model.balance import Balance, Course, Share
 from lossaudit.model.finding import Finding, Location
 from lossaudit.model.identification import Identification
 from lossaudit.model.replay import Replay
+from lossaudit.model.reproduction import Reproduction
 from lossaudit.model.result import SCHEMA, Result, Violation, Witness
 
 
@@ -40,7 +41,17 @@ def encode_result(result: Result) -> dict[str, Any]:
         "series": {k: encode_value(list(v)) for k, v in plotted.series.items()} if plotted else {},
         "skipped": [{"check": check, "reason": reason} for check, reason in result.skipped],
         "environment": dict(result.environment),
+        **_reproduction(result.reproduction),
     }
+
+
+def _reproduction(made: Reproduction | None) -> dict[str, Any]:
+    """The key of a result that a command made; else nothing."""
+    if made is None:
+        return {}
+    inputs = [{"path": i.path, "sha256": i.sha256} for i in made.inputs]
+    shown = {"command": list(made.command), "inputs": inputs, "spec_text": made.spec_text}
+    return {"reproduction": shown}
 
 
 def encode_witness(witness: Witness) -> dict[str, Any]:
@@ -81,6 +92,7 @@ def encode_witness(witness: Witness) -> dict[str, Any]:
             for r in witness.rivals
         ],
         "replays": [encode_replay(r) for r in witness.replays],
+        **({"means": encode_value(dict(witness.means))} if witness.means else {}),
         **({} if witness.balance is None else {"balance": encode_balance(witness)}),
         **_identification(witness.identification),
     }

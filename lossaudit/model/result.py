@@ -13,6 +13,7 @@ from lossaudit.model.balance import Balance, Share
 from lossaudit.model.finding import Finding, Location, Verdict
 from lossaudit.model.identification import Identification
 from lossaudit.model.replay import Replay
+from lossaudit.model.reproduction import Reproduction
 
 SCHEMA = "lossaudit/1"
 
@@ -109,6 +110,7 @@ class Witness(Struct, frozen=True):
         identification: what `lossaudit identify` found, or None where it was not asked.
         series: step, total, recomputed, residual, tolerance and terms, downsampled for plots.
         replays: the steps that were recomputed, where the witness is a replay.
+        means: of the recomputed total and of each term in float64 over the replays, summed exactly.
     """
 
     kind: str
@@ -135,6 +137,7 @@ class Witness(Struct, frozen=True):
     balance: Balance | None = None
     identification: Identification | None = None
     replays: tuple[Replay, ...] = ()
+    means: Mapping[str, float] = field(default_factory=dict)
 
 
 class Declared(Struct, frozen=True):
@@ -160,6 +163,7 @@ class Result(Struct, frozen=True):
     skipped: tuple[tuple[str, str], ...] = ()
     version: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    reproduction: Reproduction | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-ready values; numbers that JSON cannot hold are strings."""

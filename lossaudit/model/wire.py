@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from lossaudit.model.balance import Sign, Trend
 from lossaudit.model.finding import Finding, Location, Verdict
 from lossaudit.model.replay import Depth, StoredFile
+from lossaudit.model.reproduction import Reproduction
 from lossaudit.model.result import Rival
 
 MANY = 1000
@@ -178,6 +179,7 @@ class WitnessWire(Struct):
     weights_note: str = ""
     rivals: Few[Rival] = []
     replays: Annotated[list[ReplayWire], Meta(max_length=100 * MANY)] = []
+    means: Named[Number] = {}
     balance: BalanceWire | None = None
 
 
@@ -221,3 +223,4 @@ class ResultWire(Struct):
     series: Named[list[Number]]
     skipped: Few[SkippedWire]
     environment: Named[str]
+    reproduction: Reproduction | None = None

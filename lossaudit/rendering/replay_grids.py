@@ -8,7 +8,12 @@ from lossaudit.model.replay import Interval, Recomputed, Replay
 from lossaudit.model.result import Witness
 from lossaudit.model.steps import NO_STEP
 from lossaudit.rendering.grid import Cell, Grid, Heading, name_cell
-from lossaudit.rendering.numbers import decimals_for, render_interval, render_total
+from lossaudit.rendering.numbers import (
+    decimals_for,
+    render_interval,
+    render_number,
+    render_total,
+)
 from lossaudit.rendering.safe_text import escape_text, shorten_middle
 
 MOST_REPLAYS = 12
@@ -31,7 +36,10 @@ def replays_grid(witness: Witness) -> Grid | None:
     )
     more = len(witness.replays) - len(shown)
     cautions = dict.fromkeys(r.caution for r in shown if r.caution)
-    notes = [f"and {more:,} more, of which none differs"] if more > 0 else []
+    notes = [f"and {more:,} more"] if more > 0 else []
+    if len(witness.replays) > 1:
+        means = (f"{n} {render_number(v)}" for n, v in witness.means.items())
+        notes.append(f"mean over {len(witness.replays):,} steps: {', '.join(means)}")
     return Grid(
         "Recomputed totals",
         headings,

@@ -29,16 +29,23 @@ def load_spec(name_or_path: str) -> Spec:
         UsageError: if there is no such file or preset.
         SpecError: with every problem of the file.
     """
+    path = spec_path(name_or_path)
+    if path is None:
+        known = preset_names()
+        raise UsageError(
+            f"no preset and no file is called {name_or_path!r}",
+            expected=f"a spec file, or one of {', '.join(known) or '(no presets)'}",
+            hint=did_you_mean(name_or_path, known),
+        )
+    return _read(path)
+
+
+def spec_path(name_or_path: str) -> Path | None:
+    """Where `load_spec` reads: the path itself, or a preset's file; None where it is neither."""
     path = Path(name_or_path)
     if {"/", "\\"} & set(name_or_path) or path.suffix in (".yaml", ".yml") or path.is_file():
-        return _read(path)
-    if name_or_path in (known := preset_names()):
-        return _read(_presets_folder() / f"{name_or_path}.yaml")
-    raise UsageError(
-        f"no preset and no file is called {name_or_path!r}",
-        expected=f"a spec file, or one of {', '.join(known) or '(no presets)'}",
-        hint=did_you_mean(name_or_path, known),
-    )
+        return path
+    return _presets_folder() / f"{name_or_path}.yaml" if name_or_path in preset_names() else None
 
 
 def _read(path: Path) -> Spec:

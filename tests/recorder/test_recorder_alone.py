@@ -11,7 +11,9 @@ import pytest
 import torch
 from reading import batch_of, columns_of
 
+from lossaudit.audit import check_logs
 from lossaudit.recorder import restore_random_state
+from lossaudit.spec.load import load_spec
 
 ROOT = Path(__file__).parents[2]
 FIXTURE = ROOT / "fixtures" / "musetalk-tiny"
@@ -63,6 +65,11 @@ def test_fixtures_records_are_its_log() -> None:
         assert found[tag] == [log[logged][step - 1] for step in STEPS]
     weights = columns_of(RUN / "record" / "weights.jsonl")
     assert weights == {"step": STEPS, "loss_lip": [2.0] * 5, "loss_latents": [1.0] * 5}
+
+
+def test_fixtures_records_pass_as_any_log_with_terms_does() -> None:
+    result = check_logs(load_spec("musetalk-v1"), [str(RUN / "record" / "terms.jsonl")])
+    assert (result.verdict.name, result.witnesses[0].decided) == ("PASS", 5)
 
 
 @pytest.mark.parametrize("step", STEPS)

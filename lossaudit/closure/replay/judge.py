@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
+from math import fsum, isfinite
 
 from lossaudit.closure.outcome import Outcome
 from lossaudit.closure.replay.examine import Apart, ReplayEvidence
@@ -73,10 +75,25 @@ def describe_replays(evidence: ReplayEvidence, verdict: Verdict, reason: str) ->
         records=len(evidence.replays),
         rows=logged,
         replays=evidence.replays,
+        means=means_of(evidence.replays),
     )
     if evidence.outcome is None:
         return base
     return with_outcome(base, evidence.outcome, evidence.locate)
+
+
+def means_of(replays: Sequence[Replay]) -> dict[str, float]:
+    """The mean of the total and of each term over the steps that have it.
+
+    Summed exactly (`math.fsum`) in the order of the steps, so that it does not depend on which
+    process computed which step.
+    """
+    columns: dict[str, list[float]] = {"total": [r.total.value for r in replays]}
+    for replay in replays:
+        for name, term in replay.terms.items():
+            columns.setdefault(name, []).append(term.float64)
+    finite = {n: [v for v in values if isfinite(v)] for n, values in columns.items()}
+    return {n: fsum(values) / len(values) for n, values in finite.items() if values}
 
 
 def digest_of(replays: tuple[Replay, ...]) -> str:

@@ -59,6 +59,12 @@ class Models(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
     @property
+    def said(self) -> tuple[str, ...]:
+        """What was assumed of the networks, and what was chosen of their files."""
+        chosen = (f"{weights.path}: {note}" for weights in self.weights for note in weights.notes)
+        return (*self.notes, *chosen)
+
+    @property
     def files(self) -> tuple[StoredFile, ...]:
         """Every file that was read, with its digest; waits for those that are not computed yet."""
         configs = (opened.stored() for opened in self.configs)

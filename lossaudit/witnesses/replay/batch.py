@@ -38,7 +38,8 @@ class SampleBatch(Struct, frozen=True):
         total: as logged; None where the metadata lacks it.
         terms: every other number of the metadata by its name, among them the terms as logged.
         dtype: of the total in training; None where the metadata lacks it.
-        rng: whether the state of the random generators before the step was stored.
+        rng: the state of the random generators before the step, as the recorder writes it; empty
+            where it was not stored.
         producer: who wrote it, for reports; at most 200 characters.
         tensors: by the spec's names, mapped, not copied.
         opened: the file.
@@ -51,7 +52,7 @@ class SampleBatch(Struct, frozen=True):
     total: float | None = None
     terms: Mapping[str, float] = field(default_factory=dict)
     dtype: str | None = None
-    rng: bool = False
+    rng: str = ""
     producer: str = ""
 
     @property
@@ -108,7 +109,7 @@ def read_batch(path: str) -> SampleBatch:
         _total(found.get("total", ""), path),
         {name: float(text) for name, text in others.items()},
         _dtype(found.get("dtype", ""), path),
-        bool(found.get("rng")),
+        found.get("rng", ""),
         found.get("producer", "")[:_LONGEST_PRODUCER],
     )
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 BLOCK = 1 << 17
 """Numbers of a block: large enough that calling torch costs little, small enough for a cache."""
 
+BLOCK_ELSEWHERE = 1 << 22
+"""The same on a GPU, where a block must keep all cores busy."""
+
 GRAIN = 32768
 """Elements below which torch uses one thread (`at::internal::GRAIN_SIZE`)."""
 

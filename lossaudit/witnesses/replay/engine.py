@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -15,7 +16,7 @@ from lossaudit.numerics.formats import FORMATS
 from lossaudit.spec.definition import Definition
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import term_names
-from lossaudit.witnesses.replay.adapter import Adapter, Models, load_adapter
+from lossaudit.witnesses.replay.adapter import Adapter, Models, find_parts, load_adapter
 from lossaudit.witnesses.replay.batch import SampleBatch, depth_of, read_batch
 from lossaudit.witnesses.replay.checkpoint import Checkpoint, open_checkpoint
 from lossaudit.witnesses.replay.recompute_term import recompute_term
@@ -119,17 +120,19 @@ class Replayer(Struct):
         from lossaudit.witnesses.replay.conditions import conditions_of
         from lossaudit.witnesses.replay.precision import measure_terms
 
-        conditions = conditions_of(step.adapter, step.batch.tensors)
+        declared, tensors = self.spec.replay, step.batch.tensors
+        conditions = conditions_of(step.adapter, tensors, declared.autocast, declared.tf32)
         measured = measure_terms(
             step.adapter,
             step.models,
-            step.batch.tensors,
+            tensors,
             step.depth,
             definitions,
             dtype,
             conditions,
+            step.batch.rng,
         )
-        caution = "; ".join((*measured.notes, *step.models.notes))
+        caution = "; ".join((*measured.notes, *step.models.said))
         return Computed(measured.terms, measured.tensors, measured.noise, caution)
 
     def replay(self, step: Step, definitions: Definitions | None = None) -> Replay:
@@ -192,15 +195,19 @@ class Replayer(Struct):
 
 def replayer_for(spec: Spec, request: Request, device: str) -> Replayer:
     """A replayer with the adapter that the user or the spec names."""
-    name = request.adapter or adapter_named(spec)
-    return Replayer(spec, request, device, load_adapter(name) if name else None)
+    name = request.adapter or spec.replay.adapter
+    adapter = load_adapter(name) if name else None
+    if adapter is not None:
+        beside = dict.fromkeys(Path(p).parent for p in (*_weights(request), *_batches(request)))
+        parts = {**find_parts(adapter, map(str, beside)), **request.parts}
+        request = replace(request, parts=parts)
+    return Replayer(spec, request, device, adapter)
 
 
-def adapter_named(spec: Spec) -> str:
-    """The adapter that a spec names, or the one that is called as the spec is; empty if neither."""
-    from lossaudit import registry
+def _weights(request: Request) -> list[str]:
+    return [p.checkpoint for p in request.pairs if p.checkpoint]
 
-    declared = getattr(getattr(spec, "replay", None), "adapter", "")
-    known = registry.listed("lossaudit.witnesses.replay.adapters")
-    found: str = declared or (spec.name if spec.name in known else "")
-    return found
+
+def _batches(request: Request) -> list[str]:
+    """The folders that hold the batches, beside which a run keeps the parts of its model."""
+    return [str(Path(p.batch).parent) for p in request.pairs]

@@ -10,7 +10,7 @@ import math
 from msgspec import Struct
 
 from lossaudit.numerics.formats import FORMATS, gamma
-from lossaudit.witnesses.replay.blocks import BLOCK, GRAIN
+from lossaudit.witnesses.replay.blocks import BLOCK_ELSEWHERE, GRAIN
 
 LANES = 16
 """Numbers in the widest vector register (AVX-512, float32)."""
@@ -111,8 +111,8 @@ def reduced(sums: Sums, denominator: float, dtype: str, roundings: int, masked: 
         half += (adding + unit) * (abs(value) + half) * (1 + 2 * (adding + unit))
     half += _gamma(2, unit) * (abs(value) + half) + FORMATS[dtype].smallest_subnormal
     double = FORMATS["float64"].unit_roundoff  # our own evaluation, block by block
-    half += (additions(BLOCK) + 2 * roundings) * double * reach
-    return Estimate(value, half)
+    half += double * (2 * additions(BLOCK_ELSEWHERE) * reach + 2 * sums.error / denominator)
+    return Estimate(value, math.inf if math.isnan(half) else half)  # NaN: an infinite error times 0
 
 
 def combined(parts: list[tuple[float, Estimate]], denominator: float, dtype: str) -> Estimate:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from msgspec import Struct
 
 from lossaudit.spec.definition import Definition
-from lossaudit.witnesses.replay.blocks import BLOCK, GRAIN, Scratch, split
+from lossaudit.witnesses.replay.blocks import BLOCK, BLOCK_ELSEWHERE, GRAIN, Scratch, split
 from lossaudit.witnesses.replay.mapped_pages import MappedPages
 from lossaudit.witnesses.replay.rounding import Sums
 from lossaudit.witnesses.replay.term_function import Operands, TermFunction, Units
@@ -56,7 +56,8 @@ class Rows(Struct, frozen=True):
         """Blocks of rows with their mask."""
         given = self.operands.present()
         masks = [] if self.mask is None else [self.mask]
-        for views in split([*given, *masks], self.dims, max(1, BLOCK // self.width)):
+        size = BLOCK if given[0].device.type == "cpu" else BLOCK_ELSEWHERE
+        for views in split([*given, *masks], self.dims, max(1, size // self.width)):
             left = iter(views)
             yield self.operands.each(lambda _, left=left: next(left)), next(left, None)  # type: ignore[misc]
 
@@ -94,11 +95,14 @@ def sum_rows(
     units = Units(dtype)
 
     def work(blocks: Sequence[_Block]) -> list[_Part]:
+        import torch
+
         scratch, pages = Scratch(converted), MappedPages()
         parts = []
-        for operands, mask in blocks:
-            parts.append(_sum_block(function, definition, units, scratch, operands, mask))
-            pages.have_read(operands.present())
+        with torch.inference_mode():  # holds for one thread only
+            for operands, mask in blocks:
+                parts.append(_sum_block(function, definition, units, scratch, operands, mask))
+                pages.have_read(operands.present())
         pages.release()
         return parts
 
@@ -126,10 +130,14 @@ def _sum_block(
         share = mask.double()
         value, error, own_error = value * share, (error + value.abs()) * share.abs(), True
     total = float(value.sum())
+    magnitude = total if function.positive and share is None else float(value.abs().sum())
+    lost = float(error.sum()) if own_error else total
+    if magnitude > units.largest and bool((value.abs() > units.largest).any()):
+        lost = math.inf  # a loss overflows in training's dtype
     return _Part(
         total,
-        total if function.positive and share is None else float(value.abs().sum()),
-        float(error.sum()) if own_error else total,
+        magnitude,
+        lost,
         count if weight is None else float(weight.sum()),
         count if share is None else float(share.sum()),
         count,
@@ -145,8 +153,8 @@ def _shared_out(work: Callable[[Sequence[_Block]], _T], rows: Rows) -> list[_T]:
     import torch
 
     blocks = list(rows.blocks())
-    numbers = rows.operands.prediction.numel()
-    if numbers < GRAIN:  # too few for torch to divide
+    prediction = rows.operands.prediction
+    if prediction.device.type != "cpu" or prediction.numel() < GRAIN:  # torch will not divide it
         return [work(blocks)]
     threads = torch.get_num_threads()
     workers = min(threads, len(blocks), _MOST_WORKERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,6 +49,11 @@ class Units(Struct, frozen=True):
     dtype: str
 
     @property
+    def largest(self) -> float:
+        """The largest number of the dtype."""
+        return FORMATS[self.dtype].largest
+
+    @property
     def roundoff(self) -> float:
         """u itself."""
         return FORMATS[self.dtype].unit_roundoff
@@ -62,6 +68,30 @@ class Units(Struct, frozen=True):
         """What one product or quotient may lose to underflow: half the smallest subnormal."""
         form = FORMATS[self.dtype]
         return form.smallest_subnormal / (2 * form.unit_roundoff)
+
+    def beyond(self, sizes: Tensor) -> Tensor:
+        """Infinity where a number on the way overflows, 0 elsewhere."""
+        import torch
+
+        return torch.where(sizes > self.largest, math.inf, 0.0)
+
+    def norm(self, norms: Tensor, places: int, least: float) -> Tensor:
+        """What a vector's norm loses by underflow and overflow of its squares, relative to it.
+
+        Args:
+            norms: of vectors of `places` numbers.
+            least: what keeps a norm of 0 from being divided by; it may underflow itself.
+
+        Returns:
+            Infinity where nothing certain is left of the norm.
+        """
+        import torch
+
+        square = norms.square()
+        lost = self.floor * (places / square + 1 / norms)
+        lost = torch.where(lost * self.roundoff > 0.25, math.inf, lost) + self.beyond(square)
+        of_zero = 0.0 if least >= FORMATS[self.dtype].smallest_subnormal else math.inf
+        return torch.where(norms == 0, of_zero, lost)
 
     def chain(self, count: int) -> float:
         """What adding `count` numbers may lose, per unit of their absolute sum."""

@@ -108,6 +108,24 @@ def crossed(**parameters: object) -> Callable[[Tensors, str], Tensor]:
     return torchs
 
 
+def scaled(case: Case, tensors: Tensors, random: torch.Generator) -> Tensors:
+    """The case's tensors in another range: tiny, huge, nearly alike, certain."""
+    size, gap = (10.0 ** float(u) for u in torch.rand(2, generator=random) * 10 - 7)
+    pred, target = tensors["pred"], tensors["target"]
+    if case.kind in ("cross_entropy", "bce_with_logits", "bce-with-logits"):
+        return tensors | {"pred": pred * min(size, 10.0)}
+    if case.kind == "bce":
+        least = min(gap, 1.0) * pred
+        return tensors | {"pred": least if size < 1e-2 else 1 - least}
+    if case.kind == "kl":
+        alike = gap < 1e-2 and "log_target" in case.parameters
+        return tensors | {"pred": target + 1e-3 * pred if alike else pred}
+    target = target if gap > 1 else pred + gap * target
+    if case.kind == "gaussian_kl":
+        size = min(size, 3.0)
+    return tensors | {"pred": size * pred, "target": size * target}
+
+
 CASES = {
     "l1": Case("l1", pair, lambda t, r: functional.l1_loss(t["pred"], t["target"], reduction=r)),
     "mse": Case("mse", pair, lambda t, r: functional.mse_loss(t["pred"], t["target"], reduction=r)),

@@ -78,8 +78,8 @@ def test_a_pickle_needs_leave(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{tmp_path}/w.pth: is a pickle, which can run code\n"
         "  expected: a safetensors file\n"
-        "  try: --allow-pickle reads its tensors in a process with limits; or load it where you "
-        'trust it and save it again: safetensors.torch.save_file(state_dict, "model.safetensors")'
+        "  try: --allow-pickle reads its tensors in a process with limits; or, where you trust it, "
+        'load it and save it again: safetensors.torch.save_file(state_dict, "model.safetensors")'
     )
 
 
@@ -132,7 +132,7 @@ def test_the_raw_weights_are_chosen_and_said(paths: str, wanted: str, note: str)
 
 def test_states_beside_parameter_groups_are_no_weights() -> None:
     dicts = {"opt": ["state", "param_groups"]}
-    assert chosen("net/a", "opt/state/0/exp_avg", dicts=dicts)[0] == {"net/a"}
+    assert chosen("gen/a", "opt/state/0/exp_avg", dicts=dicts)[0] == {"gen/a"}
 
 
 @pytest.mark.parametrize(

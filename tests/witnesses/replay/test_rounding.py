@@ -11,8 +11,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from term_cases import CASES
-from test_term_functions import recomputed
+from term_cases import CASES, scaled
+from test_term_functions import made, recomputed
 
 from lossaudit.numerics.formats import FORMATS
 from lossaudit.witnesses.replay.rounding import Estimate, additions, combined
@@ -154,6 +154,37 @@ def test_torch_itself_reaches_a_good_part_of_the_bound() -> None:
         assert found.low <= found.value <= found.high
         shares.append((found.float64 - found.value) / (found.float64 - found.low))
     assert max(shares) > 0.25
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("name", CASES)
+def test_no_range_of_numbers_takes_torch_outside(name: str, dtype: str) -> None:
+    case, open_ended = CASES[name], 0
+    for seed in range(12):
+        random = torch.Generator().manual_seed(seed)
+        tensors = scaled(case, case.tensors(random), random)
+        found = recomputed(case, ("mean", "sum", "none")[seed % 3], tensors, dtype)
+        assert not found.value < found.low
+        assert not found.value > found.high
+        open_ended += math.isinf(found.high) or math.isnan(found.value)
+    assert open_ended <= (9 if dtype == "float16" else 0)
+
+
+@pytest.mark.parametrize("size", [1e-5, 300.0])
+def test_features_whose_squares_a_dtype_does_not_hold_decide_nothing(size: float) -> None:
+    tensors = made(CASES["lpips"])
+    small = tensors | {name: size * tensors[name] for name in ("pred", "target")}
+    found = recomputed(CASES["lpips"], "mean", small, "float16")
+    assert (found.low, found.high) == (-math.inf, math.inf)
+    assert recomputed(CASES["lpips"], "mean", small, "float32").high < math.inf
+
+
+def test_features_that_are_zero_are_nothing_special() -> None:
+    tensors = made(CASES["lpips"])
+    tensors["pred"][:, :, :3] = 0.0
+    found = recomputed(CASES["lpips"], "mean", tensors, "float32")
+    assert found.low < found.value < found.high
+    assert found.high - found.low < 1e-3 * found.value
 
 
 def test_a_weighted_sum_of_layers_adds_their_bounds() -> None:

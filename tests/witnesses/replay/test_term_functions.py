@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -190,3 +191,12 @@ def test_a_definition_that_cannot_be_is_explained(
 def test_an_unknown_dtype_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"no training dtype is called 'int8'\n.*bfloat16"):
         recomputed(CASES["l1"], "mean", made(CASES["l1"]), "int8")
+
+
+def test_the_page_of_kinds_is_what_the_term_functions_say() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "replay-terms.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    for name, function in term_functions().items():
+        cells = (f"`{name}`", function.about.replace("|", r"\|"), ", ".join(function.parameters))
+        row = f"| {' | '.join(cells)} | {', '.join(function.reductions)} |".replace("  ", " ")
+        assert row in rows

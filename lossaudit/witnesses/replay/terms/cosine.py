@@ -39,12 +39,14 @@ def losses(block: Operands, definition: Definition, units: Units) -> Losses:
     count by the sum of its products' sizes.
     """
     x, y = block.prediction, block.target
-    norms = x.norm(dim=-1).clamp_(min=definition.eps) * y.norm(dim=-1).clamp_(min=definition.eps)
+    places, eps = x.shape[-1], definition.eps
+    own = [vectors.norm(dim=-1) for vectors in (x, y)]
+    lost = units.norm(own[0], places, eps) + units.norm(own[1], places, eps)
+    norms = own[0].clamp(min=eps) * own[1].clamp(min=eps)
     products = x * y
     cosine = products.sum(-1) / norms
     size = products.abs().sum(-1) / norms
-    places = x.shape[-1]
-    error = (units.chain(places) + 8) * (size + cosine.abs()) + 2 * (1 + cosine.abs())
+    error = (units.chain(places) + 8 + lost) * (size + cosine.abs()) + 2 * (1 + cosine.abs())
     return Losses(1 - cosine, error + 4 * places * units.floor)
 
 

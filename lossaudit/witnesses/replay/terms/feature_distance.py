@@ -59,14 +59,15 @@ def losses(block: Operands, definition: Definition, units: Units) -> Losses:
     x, y, weight, _ = block
     blur = None
     if definition.normalize:
-        x, y = (t / (t.norm(dim=-1, keepdim=True) + NORMALIZE_EPS) for t in (x, y))
-        blur = (units.chain(x.shape[-1]) + 6) * (x.abs() + y.abs())
+        (x, x_blur), (y, y_blur) = (_unit_length(t, units) for t in (x, y))
+        blur = x_blur + y_blur
     distance = (x - y).abs_()
     wide = distance if blur is None else distance + blur
     value, error = distance, wide
     if definition.norm != "l1":
         value = distance.square()
         error = wide * (2 * distance + units.roundoff * wide) + value + units.floor
+        error = error + units.beyond(value)
     if not _sums_channels(block, definition):
         return Losses(value, error)
     if weight is not None:
@@ -74,6 +75,14 @@ def losses(block: Operands, definition: Definition, units: Units) -> Losses:
     chain = units.chain(value.shape[-1])
     total, sizes = value.sum(-1), value.abs().sum(-1)
     return Losses(total, error.sum(-1) * (1 + chain * units.roundoff) + chain * sizes + sizes)
+
+
+def _unit_length(x: Tensor, units: Units) -> tuple[Tensor, Tensor]:
+    """Feature vectors of length 1, and their errors."""
+    norms, places = x.norm(dim=-1, keepdim=True), x.shape[-1]
+    x = x / (norms + NORMALIZE_EPS)
+    lost = units.chain(places) + 6 + units.norm(norms, places, NORMALIZE_EPS)
+    return x, lost * x.abs() + units.floor
 
 
 def in_torch(operands: Operands, definition: Definition, reduction: str) -> Tensor:

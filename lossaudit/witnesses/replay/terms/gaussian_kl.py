@@ -46,7 +46,8 @@ def losses(block: Operands, definition: Definition, units: Units) -> Losses:
     value = -0.5 * each.sum(1)
     latents = mu.shape[1]
     error = 4 * size + units.chain(latents) * (0.5 * each.abs().sum(1) + size * units.roundoff * 4)
-    return Losses(value, error + 2 * value.abs() + 2 * latents * units.floor)
+    error = error + 2 * value.abs() + 2 * latents * units.floor
+    return Losses(value, error + units.beyond(square.amax(1)) + units.beyond(spread.amax(1)))
 
 
 def in_torch(operands: Operands, definition: Definition, reduction: str) -> Tensor:

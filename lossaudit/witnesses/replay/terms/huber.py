@@ -34,7 +34,7 @@ def losses(block: Operands, definition: Definition, units: Units) -> Losses:
     near = distance <= delta
     value = torch.where(near, 0.5 * distance.square(), delta * (distance - 0.5 * delta))
     error = torch.where(near, 6 * value, delta * (distance + delta) + 4 * value)
-    return Losses(value, error + units.floor * (2 + delta))
+    return Losses(value, error + units.floor * (2 + delta) + units.beyond(distance))
 
 
 def in_torch(operands: Operands, definition: Definition, reduction: str) -> Tensor:

@@ -40,7 +40,8 @@ def losses(block: Operands, definition: Definition, units: Units) -> Losses:
     near = distance < beta
     value = torch.where(near, 0.5 * distance.square() / beta, distance - 0.5 * beta)
     error = torch.where(near, 7 * value, distance + 0.5 * beta + 2 * value)
-    return Losses(value, error + units.floor * (1 + 1 / beta))
+    square = torch.where(near, distance.square(), distance)
+    return Losses(value, error + units.floor * (1 + 1 / beta) + units.beyond(square))
 
 
 def in_torch(operands: Operands, definition: Definition, reduction: str) -> Tensor:
