@@ -101,7 +101,7 @@ class Replay(Struct, frozen=True):
 
 def may_be(logged: float | None, half: float, found: Interval | Recomputed) -> bool | None:
     """Whether the intervals of a logged and a recomputed number meet; None without both."""
-    if logged is None or math.isnan(found.low + found.high) or math.isnan(logged):
+    if logged is None or not math.isfinite(half) or math.isnan(found.low + found.high + logged):
         return None
     return found.low - half <= logged <= found.high + half
 

@@ -106,7 +106,7 @@ def _on_grids(column: Written, sample: Sample, printed: list[Resolution]) -> lis
             return way.half_width(values, "float64")
 
         if not cautious or way != printed[0]:
-            holding = grids_that_hold(column, sample, half, storage)
+            holding = grids_that_hold(column, sample, half, storage, way.mixture is not None)
         grid = coarsest_grid(holding, sample, half, storage, bool(cautious))
         if way.shortest and grid == "float64":
             grid = "float32"

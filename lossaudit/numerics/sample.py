@@ -163,7 +163,11 @@ def _grown(
 
 
 def grids_that_hold(
-    column: Written, sample: Sample, half: Callable[[Floats], Floats], storage: FloatFormat
+    column: Written,
+    sample: Sample,
+    half: Callable[[Floats], Floats],
+    storage: FloatFormat,
+    mixed: bool = False,
 ) -> list[FloatFormat]:
     """The formats coarser than the storage on whose grid every value lies, coarsest first.
 
@@ -172,6 +176,7 @@ def grids_that_hold(
         sample: of them; most formats are excluded by it.
         half: what printing may have moved each value by.
         storage: how the file keeps the numbers.
+        mixed: whether zero may have been written more coarsely than other values.
     """
 
     def holds(form: FloatFormat, values: Floats) -> bool:
@@ -184,9 +189,16 @@ def grids_that_hold(
         # a tie such as 0.03125 printed as 0.0312 is half a unit off
         return bool(np.all(off_grid <= width + 2 * np.spacing(np.abs(values))))
 
+    # else no half-width is below that of zero
+    least = 0.0 if mixed else float(half(np.zeros(1)).max())
+
+    def holds_up_to(form: FloatFormat, largest: float) -> bool:
+        return largest <= form.largest and 0.5 * float(form.ulp(np.array([largest]))[0]) <= least
+
     coarser = (f for f in FORMATS.values() if f.significand_bits < storage.significand_bits)
     return [
         f
         for f in coarser
-        if holds(f, sample.distinct) and all(holds(f, b) for b in finite_blocks(column))
+        if holds_up_to(f, sample.largest)
+        or (holds(f, sample.distinct) and all(holds(f, b) for b in finite_blocks(column)))
     ]
