@@ -3,6 +3,8 @@
     python benchmarks/run.py            # prints the table
     python benchmarks/run.py --write    # and puts it into docs/benchmarks.md
 
+Sections that are measured by a command of their own stay in the page as they are.
+
 Needs the extras `test` and `musetalk`, and duckdb. Takes about ten minutes on two cores; nothing
 else should run.
 """
@@ -13,7 +15,7 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import event_file
@@ -23,7 +25,7 @@ import start_up
 import tables
 import text_logs
 import weights
-from measure import ROOT
+from measure import ROOT, Row
 
 PARTS = {
     "Start-up": start_up,
@@ -34,6 +36,10 @@ PARTS = {
     "Terms over stored tensors": replay_tensors,
     "Recorder": recorder,
 }
+APART = ("Replay at full size",)
+"""Sections that other commands measure: they need more memory, disk and time than the rest."""
+
+PAGE = ROOT / "docs" / "benchmarks.md"
 TABLE = "| what | figures | counts | held to | holds |\n|---|---|---|---|---|"
 PACKAGES = ("numpy", "polars", "duckdb", "tensorboard", "typer", "rich", "highspy", "torch")
 HEAD = """# Benchmarks
@@ -60,22 +66,51 @@ def report() -> Iterator[tuple[str, bool]]:
     """The page, piece by piece, and whether all that the piece says holds."""
     yield HEAD + machine(), True
     for title, part in PARTS.items():
-        yield (
-            f"\n## {title}\n\n| what | figures | counts | held to | holds |\n|---|---|---|---|---|",
-            True,
-        )
-        for row in part.rows():
-            yield row.in_markdown(), row.holds
+        yield from table(title, part.rows())
+    page = PAGE.read_text()
+    for title in APART:
+        if title in page:
+            yield "\n" + section_of(page, title).rstrip(), True
+
+
+def table(title: str, rows: Iterable[Row]) -> Iterator[tuple[str, bool]]:
+    """A section of the page, line by line, and whether what the line says holds."""
+    yield f"\n## {title}\n\n{TABLE}", True
+    for row in rows:
+        yield row.in_markdown(), row.holds
+
+
+def section_of(page: str, title: str) -> str:
+    """A section with its heading, up to the next one; empty where the page lacks it."""
+    start = page.find(f"## {title}\n")
+    end = page.find("\n## ", start)
+    return page[start : end if end >= 0 else len(page)] if start >= 0 else ""
+
+
+def show(pieces: Iterable[tuple[str, bool]]) -> tuple[str, bool]:
+    """Print pieces as they come; all of them, and whether all hold."""
+    text, all_hold = "", True
+    for piece, holds in pieces:
+        print(piece, flush=True)
+        text, all_hold = text + piece + "\n", all_hold and holds
+    return text, all_hold
+
+
+def run_apart(title: str, rows: Iterable[Row]) -> None:
+    """What the command of one section does: show it, and with --write put it into the page."""
+    text, all_hold = show(table(title, rows))
+    if "--write" in sys.argv[1:]:
+        page, new = PAGE.read_text(), text.strip() + "\n"
+        old = section_of(page, title)
+        PAGE.write_text(page.replace(old, new) if old else f"{page.rstrip()}\n\n{new}")
+    raise SystemExit(not all_hold)
 
 
 def main() -> None:
     """Print the page as it comes; the exit code is 1 where something does not hold."""
-    text, all_hold = "", True
-    for piece, holds in report():
-        print(piece, flush=True)
-        text, all_hold = text + piece + "\n", all_hold and holds
+    text, all_hold = show(report())
     if "--write" in sys.argv[1:]:
-        (ROOT / "docs" / "benchmarks.md").write_text(text)
+        PAGE.write_text(text)
     raise SystemExit(not all_hold)
 
 

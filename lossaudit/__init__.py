@@ -1,26 +1,36 @@
 """Is the loss that a training run optimised and logged the loss that it claims?
 
-spec = lossaudit.load_spec("musetalk-v1")
-result = lossaudit.check_logs(spec, ["runs/1/log.jsonl"])
+result = lossaudit.audit("runs/1", "musetalk-v1")
 result.verdict, result.to_dict()
+lossaudit.check_logs(lossaudit.load_spec("musetalk-v1"), ["runs/1/log.jsonl"])
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lossaudit.audit import check_logs
+    from lossaudit.audit import audit, check_logs, recompute
     from lossaudit.balancing import balance_logs
     from lossaudit.model.result import Result
     from lossaudit.spec.load import load_spec
 
 __version__ = "0.1.0"
-__all__ = ["Result", "__version__", "balance_logs", "check_logs", "load_spec"]
+__all__ = [
+    "Result",
+    "__version__",
+    "audit",
+    "balance_logs",
+    "check_logs",
+    "load_spec",
+    "recompute",
+]
 
 _HOMES = {
     "Result": "lossaudit.model.result",
+    "audit": "lossaudit.audit",
     "balance_logs": "lossaudit.balancing",
     "check_logs": "lossaudit.audit",
     "load_spec": "lossaudit.spec.load",
+    "recompute": "lossaudit.audit",
 }
 
 

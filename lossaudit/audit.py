@@ -11,21 +11,32 @@ conclude      verdicts are combined, an exit code is chosen
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterable, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lossaudit import __version__, registry
+from lossaudit.baseline import Baseline
 from lossaudit.closure.check import Check
-from lossaudit.closure.examine import LogEvidence, examine
 from lossaudit.closure.verdict import combine
 from lossaudit.closure.witness import describe_spec
+from lossaudit.completing import complete
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Finding, Severity, Verdict
 from lossaudit.model.result import ExitCode, Result, Witness
-from lossaudit.seeing import Seen, damage_of, seen_log, seen_replays, shared_steps
+from lossaudit.seeing import (
+    Seen,
+    damage_of,
+    examine_log,
+    logs_of,
+    seen_log,
+    seen_replays,
+    shared_steps,
+)
 from lossaudit.spec.load import load_spec
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.log import Progress, ReadLog, read_log
@@ -35,7 +46,6 @@ if TYPE_CHECKING:
     from lossaudit.replaying import Voices
     from lossaudit.witnesses.replay.ranks import Ranks
     from lossaudit.witnesses.replay.request import Request
-    from lossaudit.witnesses.run_folder import RunFolder
 
 
 class AuditOptions(Struct, frozen=True):
@@ -48,6 +58,7 @@ class AuditOptions(Struct, frozen=True):
         fail_on: the least severity that gives exit code 1.
         allow_inconclusive: INCONCLUSIVE gives exit code 0.
         progress: called with the number of records read so far.
+        baseline: findings that are accepted; they do not change the exit code.
     """
 
     reader: str | None = None
@@ -57,6 +68,7 @@ class AuditOptions(Struct, frozen=True):
     fail_on: Severity = Severity.ERROR
     allow_inconclusive: bool = False
     progress: Progress = lambda _: None
+    baseline: Baseline | None = None
 
 
 def check_logs(spec: Spec, logs: Sequence[str], options: AuditOptions | None = None) -> Result:
@@ -73,7 +85,7 @@ def check_logs(spec: Spec, logs: Sequence[str], options: AuditOptions | None = N
     """
     options = options or AuditOptions()
     checks = chosen_checks(options)
-    examined = [examine_log(spec, path, options) for path in logs]
+    examined = [examine_log(spec, reading(options)(path)) for path in logs]
     seen = [seen_log(read, evidence, checks) for read, evidence in examined]
     return conclude(spec, seen, options, further=shared_steps([e for _, e in examined]))
 
@@ -104,7 +116,7 @@ def recompute(
     from lossaudit.replaying import replay_steps
 
     options = options or AuditOptions()
-    beside = [examine_log(spec, path, options) for path in logs]
+    beside = [examine_log(spec, reading(options)(path)) for path in logs]
     seen = seen_replays(
         replay_steps(spec, request, [e for _, e in beside], ranks, voices), chosen_checks(options)
     )
@@ -143,7 +155,7 @@ def audit(
     run = find_run(run_dir, request.allow_pickle)
     spec = spec if isinstance(spec, Spec) else load_spec(spec or spec_of(run))
     checks = chosen_checks(options)
-    logs, unused = logs_of(spec, run, options)
+    logs, unused = logs_of(spec, run.logs, reading(options))
     seen = [seen_log(read, evidence, checks) for read, evidence in logs]
     plan = plan_replay(spec, run, request)
     if plan.request.pairs:
@@ -152,24 +164,9 @@ def audit(
     return conclude(spec, seen, options, (*unused, *plan.notes, *run.skipped))
 
 
-def examine_log(spec: Spec, path: str, options: AuditOptions) -> tuple[ReadLog, LogEvidence]:
-    """Read a log and put the spec to the test on it."""
-    read = read_log(path, options.reader, options.read, options.progress)
-    return read, examine(spec, read.log, read.damage, read.changes)
-
-
-def logs_of(
-    spec: Spec, run: RunFolder, options: AuditOptions
-) -> tuple[list[tuple[ReadLog, LogEvidence]], list[tuple[str, str]]]:
-    """The logs of a run that hold the spec's total, and (kind, why) of the others."""
-    found, others = list[tuple[ReadLog, LogEvidence]](), list[tuple[str, str]]()
-    for path in run.logs:
-        read, evidence = examine_log(spec, path, options)
-        if evidence.binding.total is None and "total" not in spec.unlogged:
-            others.append(("log", f"{path}: {evidence.obstacle}"))
-        else:
-            found.append((read, evidence))
-    return found, others
+def reading(options: AuditOptions) -> Callable[[str], ReadLog]:
+    """Reads a log as the options say."""
+    return lambda path: read_log(path, options.reader, options.read, options.progress)
 
 
 def chosen_checks(options: AuditOptions) -> dict[str, Check]:
@@ -202,9 +199,10 @@ def conclude(
     verdict = combine([w.verdict for w in witnesses])
     findings = _kept(found, verdict, options)
     damaged = any(s.is_damaged for s in seen)
-    return Result(
+    left_out = _left_out(options)
+    result = Result(
         verdict,
-        choose_exit_code(verdict, findings, damaged, options),
+        ExitCode.PASS,
         _reason(verdict, witnesses),
         describe_spec(spec, [s.dtype for s in seen]),
         witnesses,
@@ -213,10 +211,15 @@ def conclude(
         __version__,
         {"python": platform.python_version()},
     )
+    ran = (name for name in chosen_checks(options) if name not in left_out)
+    result = complete(result, ran, options.fail_on, options.baseline)
+    return replace(result, exit_code=choose_exit_code(verdict, result.findings, damaged, options))
 
 
 def _reason(verdict: Verdict, witnesses: Sequence[Witness]) -> str:
     """Why, in one sentence; of several witnesses each is named, since one may be undecided."""
+    if not witnesses:
+        return "there is nothing to audit: no log and no sample batch was found"
     if len(witnesses) == 1:
         return witnesses[0].reason
     ordered = sorted(witnesses, key=lambda w: w.verdict != verdict)
@@ -259,8 +262,8 @@ def _kept(found: Sequence[Finding], verdict: Verdict, options: AuditOptions) -> 
 def choose_exit_code(
     verdict: Verdict, findings: Sequence[Finding], damaged: bool, options: AuditOptions
 ) -> ExitCode:
-    """Damage has an exit code of its own, so its findings do not count as code 1."""
-    counted = [f for f in findings if f.check != "damaged-input"]
+    """The code; known findings do not count, nor does damage as code 1: it has one of its own."""
+    counted = [f for f in findings if f.check != "damaged-input" and not f.known]
     if any(f.severity.rank >= options.fail_on.rank for f in counted):
         return ExitCode.FINDING
     if damaged:
@@ -268,3 +271,15 @@ def choose_exit_code(
     if verdict is Verdict.INCONCLUSIVE and not options.allow_inconclusive:
         return ExitCode.INCONCLUSIVE
     return ExitCode.PASS
+
+
+class _CallableModule(ModuleType):
+    """This module, which is also the function of its name: `lossaudit.audit("runs/1")`.
+
+    Python puts an imported module in place of whatever its package holds under that name.
+    """
+
+    __call__ = staticmethod(audit)
+
+
+sys.modules[__name__].__class__ = _CallableModule

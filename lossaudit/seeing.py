@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -10,12 +10,13 @@ from msgspec.structs import replace
 
 from lossaudit import registry
 from lossaudit.closure.check import Check
-from lossaudit.closure.examine import LogEvidence
+from lossaudit.closure.examine import LogEvidence, examine
 from lossaudit.closure.overlap import overlaps
 from lossaudit.closure.verdict import judge
 from lossaudit.closure.witness import describe
 from lossaudit.model.finding import Finding, Location, Severity
 from lossaudit.model.result import Witness
+from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.log import ReadLog
 
 if TYPE_CHECKING:
@@ -38,6 +39,28 @@ class Seen(Struct, frozen=True):
     is_damaged: bool = False
     findings: tuple[Finding, ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
+
+
+Examined = tuple[ReadLog, LogEvidence]
+
+
+def examine_log(spec: Spec, read: ReadLog) -> Examined:
+    """Put the spec to the test on a log that was read."""
+    return read, examine(spec, read.log, read.damage, read.changes)
+
+
+def logs_of(
+    spec: Spec, paths: Sequence[str], read: Callable[[str], ReadLog]
+) -> tuple[list[Examined], list[tuple[str, str]]]:
+    """The logs of a run that hold the spec's total, and (kind, why) of the others."""
+    found, others = list[Examined](), list[tuple[str, str]]()
+    for path in paths:
+        log, evidence = examine_log(spec, read(path))
+        if evidence.binding.total is None and "total" not in spec.unlogged:
+            others.append(("log", f"{path}: {evidence.obstacle}"))
+        else:
+            found.append((log, evidence))
+    return found, others
 
 
 def seen_log(read: ReadLog, evidence: LogEvidence, checks: Mapping[str, Check]) -> Seen:

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 from msgspec import Struct
 from msgspec.structs import replace
+from replay_cases import ReplayCase, replay_cases
 
 from lossaudit.audit import check_logs
 from lossaudit.model.result import Result
@@ -99,7 +100,8 @@ def every_log() -> Iterator[tuple[Case, str]]:
 
 HEAD = """# Defects
 
-Generated from `fixtures/defects/cases.yaml` and what the audits say.
+Generated from `fixtures/defects/cases.yaml`, `fixtures/defects/replays.yaml` and what the audits
+say.
 
 Every defect below happened to somebody. [fixtures/defects](../fixtures/defects/README.md) commits
 each of them in a small but real training, and trains the repaired twin beside it; both are logged
@@ -115,7 +117,36 @@ and tqdm draws its last line twice (`duplicate-steps`).
 def defects_page() -> str:
     """`docs/defects.md`: every log's verdict, and how each defect is told."""
     table = [row for case in cases() for row in _rows(case)]
-    return HEAD + "".join(table) + "".join(_section(case) for case in cases())
+    sections = [_section(case) for case in cases()]
+    replays = [_replay_section(case) for case in replay_cases()]
+    rows = [_replay_row(case) for case in replay_cases()]
+    return HEAD + "".join([*table, *rows, *sections, REPLAYS, *replays])
+
+
+REPLAYS = """
+# What no log shows
+
+These runs log their total alone, and keep sample batches. `lossaudit` computes the terms again from
+what the batches hold, or from the weights.
+"""
+
+
+def _replay_row(case: ReplayCase) -> str:
+    """A case's row of the table."""
+    verdict, found = _cells(case.audit("defect"))
+    twin, _ = _cells(case.audit("repaired"))
+    cells = f"[{case.name}](#{case.name})", case.defect, "batches", verdict, found, twin
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _replay_section(case: ReplayCase) -> str:
+    found = next(f for f in case.audit("defect").findings if f.check == case.check)
+    threads = ", ".join(_link(t) for t in case.thread)
+    return (
+        f"\n## {case.name}\n\n{case.defect} ({threads}): {case.says}.\n\n"
+        f"```sh\n{case.command()}\n```\n\n"
+        f"*{found.severity.value}* `{case.check}`: {found.message}.\n"
+    )
 
 
 def _rows(case: Case) -> Iterator[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lossaudit.errors import UsageError
+
 ROOT = Path(__file__).parent.parent
 LOG = ROOT / "fixtures" / "musetalk-tiny" / "runs" / "main"
 
@@ -67,6 +69,10 @@ def test_public_names_are_there_and_no_others() -> None:
     from lossaudit.balancing import balance_logs
 
     assert lossaudit.check_logs is check_logs
+    assert lossaudit.recompute is sys.modules["lossaudit.audit"].recompute
+    for _ in range(2):  # the function at first, and the module that is called like it afterwards
+        with pytest.raises(UsageError, match="is no folder"):
+            lossaudit.audit("no/such/run", "musetalk-v1")
     assert lossaudit.balance_logs is balance_logs
     assert lossaudit.load_spec("musetalk-v1").name == "musetalk-v1"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

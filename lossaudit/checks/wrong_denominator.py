@@ -11,7 +11,7 @@ the mean over tokens: short sequences count for more, and the number of accumula
 the loss that is trained.
 
 **Example**
-Eight sequences of unequal length in micro-batches of two: the mean of four means.
+`fixtures/defects/replays/mean-of-means`: eight sequences of unequal length in micro-batches of two.
 
 **How to fix**
 Divide the sum over all micro-batches by the number of elements of all of them, as transformers does

@@ -12,7 +12,8 @@ half. A loss on the whole image spends most of its weight on pixels that the mod
 
 **Example**
 A spec that says `region: whole` for `loss_lip`, against `fixtures/musetalk-tiny/runs/main`: the
-stored tensors reproduce the logged totals on the lower half only.
+stored tensors reproduce the logged totals on the lower half only. The reverse is trained in
+`fixtures/defects/replays/whole-image`.
 
 **How to fix**
 Declare the region that training uses, or cut prediction and target in training as declared.

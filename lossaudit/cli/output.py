@@ -124,7 +124,11 @@ def write_out(text: str) -> None:
 
 
 def write_file(path: str, text: str) -> None:
-    """Write a report to a file, or into a device or pipe that stands there."""
+    """Write a report to a file, or into a device or pipe that stands there.
+
+    Raises:
+        UsageError: if it cannot be written; an old file is left as it was.
+    """
     target = Path(path).resolve()  # a link stays a link
     try:
         if target.exists() and not target.is_file():

@@ -60,6 +60,7 @@ def with_outcome(base: Witness, outcome: Outcome, locate: Callable[[int], Locati
         ),
         shares=dict(outcome.shares),
         series=dict(outcome.series),
+        violation_ranges=outcome.runs,
     )
 
 
@@ -72,6 +73,7 @@ def describe_spec(spec: Spec, dtypes: Sequence[str]) -> Declared:
         spec.sha256,
         dtypes[0] if len(set(dtypes)) == 1 else spec.dtype,
         spec.sources,
+        Location(spec.path, spec.line) if spec.path and spec.line else None,
     )
 
 

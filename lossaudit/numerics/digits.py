@@ -29,7 +29,10 @@ def fewest_decimals(values: Floats, at_least: int = 0) -> int | None:
     """
     if len(values) > _GLANCE and fewest_decimals(values[:_GLANCE]) is None:
         return None
-    pending = values[~_has_decimals(values, at_least)]
+    fits = _has_decimals(values, at_least)
+    if fits.all():
+        return at_least
+    pending = values[~fits]
     for decimals in range(MOST_DIGITS + 1):  # from 0: large numbers have too many digits beyond
         if not len(pending):
             break
@@ -43,8 +46,12 @@ def _has_decimals(values: Floats, decimals: int) -> Bools:
     """Exact: n / 10**d is correctly rounded for |n| < 2**53 and d <= 22."""
     power = 10.0**decimals
     with np.errstate(over="ignore"):
-        scaled = np.rint(values * power)
-    return np.asarray((np.abs(scaled) < 2.0**53) & (scaled / power == values))
+        scaled = np.asarray(values * power)
+    np.rint(scaled, out=scaled)
+    fits = np.asarray(scaled / power == values)
+    if len(scaled) and max(scaled.max(), -scaled.min()) >= 2.0**53:
+        fits &= np.abs(scaled) < 2.0**53
+    return fits
 
 
 def fewest_digits(values: Floats, at_least: int = 1) -> int | None:

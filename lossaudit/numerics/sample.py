@@ -172,9 +172,15 @@ def grids_that_hold(
         # a tie such as 0.03125 printed as 0.0312 is half a unit off
         return bool(np.all(off_grid <= width + 2 * np.spacing(np.abs(values))))
 
+    least = float(half(np.zeros(1)).max())  # no half-width is below that of zero
+
+    def holds_up_to(form: FloatFormat, largest: float) -> bool:
+        return largest <= form.largest and 0.5 * float(form.ulp(np.array([largest]))[0]) <= least
+
     coarser = (f for f in FORMATS.values() if f.significand_bits < storage.significand_bits)
     return [
         f
         for f in coarser
-        if holds(f, sample.distinct) and all(holds(f, b) for b in finite_blocks(column))
+        if holds_up_to(f, sample.largest)
+        or (holds(f, sample.distinct) and all(holds(f, b) for b in finite_blocks(column)))
     ]

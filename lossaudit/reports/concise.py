@@ -18,7 +18,9 @@ def render(result: Result, page: Page) -> str:
 
 def _line(finding: Finding) -> str:
     place = _shown(str(finding.location or finding.witness or "-"))
-    return f"{place}: {finding.severity} {_shown(finding.check)}: {_shown(finding.message)}"
+    known = f" (known: {_shown(finding.known)})" if finding.known else ""
+    check = _shown(finding.check)
+    return f"{place}: {finding.severity} {check}{known}: {_shown(finding.message)}"
 
 
 def _shown(text: str) -> str:

@@ -6,11 +6,13 @@ nothing of ours, and survives it. The file is there once standard input ends; po
 
 The output is, for each stretch of rows, a line of JSON with `rows` and `columns` ([tag, dtype,
 count] each), then for each column, where it has fewer values than rows, `rows` bytes that tell 1
-for a row that has one, and `count` float64 values; a line with `error` is the last one.
+for a row that has one, and `count` float64 values. It ends in a line without rows, or with an
+`error`.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from typing import BinaryIO
@@ -40,10 +42,12 @@ def write_columns(path: str, rows: int, out: BinaryIO) -> None:
             with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN
                 values = series.to_numpy().astype(np.float64, copy=False)
             out.write(np.ascontiguousarray(values).data)
+    out.write(b'{"rows": 0, "columns": []}\n')
 
 
 def main(path: str, rows: int) -> None:
     """The process: `python parquet_worker.py FILE ROWS`."""
+    gc.disable()  # nothing of the modules that polars loads is garbage
     import polars
 
     exceptions = polars.exceptions

@@ -136,10 +136,10 @@ def _sort_in(path: Path, run: RunFolder, others: list[str], allow_pickle: bool) 
         kind = kind_of_tensors(str(path))
         if kind == "batch":
             run.batches.append(str(path))
-        elif kind == "weights":
+        elif kind == "weights" or _numbered(path, run) is not None:
             _weights(path, run)
-        else:
-            run.skipped.append(("file", f"{path}: {kind}"))
+        else:  # it cannot be read, and what replays it says so
+            run.batches.append(str(path))
     elif path.suffix in PICKLES:
         if allow_pickle:
             _weights(path, run)
@@ -163,11 +163,17 @@ def _weights(path: Path, run: RunFolder) -> None:
     folder = path.parent
     if kind_of_config(str(folder / "config.json")) == "AutoencoderKL":
         return
-    inside = [path, *(p for p in path.parents if p.is_relative_to(run.path))][:-1]
-    numbered = next((p for p in inside if step_of(p.name) is not None), None)
+    numbered = _numbered(path, run)
     if numbered is None:
         run.skipped.append(
             ("checkpoint", f"{path}: its name tells no step, so no batch can be matched with it")
         )
     elif str(numbered) not in run.checkpoints:
         run.checkpoints.append(str(numbered))
+
+
+def _numbered(path: Path, run: RunFolder) -> Path | None:
+    """The file, or the folder around it, whose name tells a step; None where none does."""
+    is_step_batch = path.name.startswith("step-")
+    inside = [path, *(p for p in path.parents if p.is_relative_to(run.path))][:-1]
+    return next((p for p in inside if step_of(p.name) is not None and not is_step_batch), None)

@@ -19,7 +19,7 @@ from lossaudit.model.table import Change, Damage
 from lossaudit.witnesses.watch import Watch
 
 HEAD = 1 << 16
-BLOCK = 1 << 20
+BLOCK = 1 << 21
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -54,7 +54,7 @@ class LogStream(Struct):
         self._pieces = _chain(bytes(start), pieces)
 
     def blocks(self) -> Iterator[bytes]:
-        """The content in pieces of about 1 MiB; may be consumed once."""
+        """The content in pieces of about 2 MiB; may be consumed once."""
         return self._pieces
 
     def sha256(self) -> str:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import struct
 import tarfile
 import tracemalloc
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 import torch
+from hostile import lossaudit
 from safetensors.torch import save_file
 from stored_samples import TWO, Canary, changed, repacked, safetensors
 
@@ -26,6 +28,8 @@ from lossaudit.witnesses.replay.checkpoint import Checkpoint, open_checkpoint
 from lossaudit.witnesses.replay.names import shown
 from lossaudit.witnesses.replay.tensor_file import open_tensor_file
 from lossaudit.witnesses.replay.zip_archive import Record
+
+MAIN = Path(__file__).parents[2] / "fixtures" / "musetalk-tiny" / "runs" / "main"
 
 LFS = (
     b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 3400000000\n"
@@ -317,6 +321,33 @@ def test_a_pickle_beside_a_safetensors_file_is_never_touched(tmp_path: Path) -> 
         assert found.tensors["w"].item() == 1
         assert [Path(f.path).name for f in found.files] == ["model.safetensors"]
     assert found.notes == ("the weights are those in 'model.safetensors', not the pickle's",)
+
+
+@number(42)
+@pytest.mark.parametrize("command", ["recompute", "audit"])
+@pytest.mark.parametrize("allow", [[], ["--allow-pickle"]], ids=["refused", "allowed"])
+def test_no_command_lets_a_hostile_checkpoint_create_the_canary(
+    tmp_path: Path, command: str, allow: list[str]
+) -> None:
+    canary, run = tmp_path / "canary", tmp_path / "run"
+    for part in ("vae", "unet", "batches/step-000400.safetensors", "log.csv"):
+        copy = shutil.copytree if (MAIN / part).is_dir() else shutil.copy
+        (run / part).parent.mkdir(parents=True, exist_ok=True)
+        copy(MAIN / part, run / part)
+    (run / "checkpoint-399").mkdir()
+    in_zip(run / "checkpoint-399" / "pytorch_model.bin", Canary(canary))
+    asked: list[str | Path] = [run]
+    if command == "recompute":
+        asked = [run / "checkpoint-399", "-b", run / "batches", "--vae", run / "vae"]
+    done = lossaudit(command, *asked, "--spec", "musetalk-v1", *allow)
+    said = b" ".join(done.stdout.split())
+    if allow or command == "recompute":
+        assert done.returncode == 4
+        assert (b"'posix mknod'" if allow else b"is a pickle, which can run code") in said
+    else:  # what nobody asked to be read is left out, and that is said
+        assert done.returncode == 0
+        assert b"is a pickle; --allow-pickle reads it, with limits" in said
+    assert not canary.exists()
 
 
 @number(44)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from io import BufferedReader
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _MAGIC = b"PAR1"
 _ROWS = 1 << 20
+_PIPE = 1 << 20
 _STORAGE: dict[str, Storage] = {"Float16": "float16", "Float32": "float32"}
 
 
@@ -50,11 +52,9 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
             file.flush()
             assert worker.stdin is not None
             worker.stdin.close()
-            for table in _tables(worker, stream.name):
+            for table in _tables(worker, errors, stream.name):
                 rows += table.records
                 yield table
-            if worker.wait():
-                raise _RefusedError(_last_words(errors, worker.returncode))
         except _RefusedError as error:
             message = f"no readable Parquet file: {error}; {rows:,} rows were kept"
             yield Damage(message, stream.name, 0, "byte")
@@ -69,29 +69,28 @@ def _worker(path: str, errors: IO[bytes]) -> subprocess.Popen[bytes]:
 
     command = [sys.executable, "-P", parquet_worker.__file__, path, str(_ROWS)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors)
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, pipesize=_PIPE)
 
 
-def _tables(worker: subprocess.Popen[bytes], source: str) -> Iterator[Table]:
-    """The stretches that the worker writes, up to where it ends."""
-    out, first = worker.stdout, 1
-    assert out is not None
-    while line := out.readline():
+def _tables(worker: subprocess.Popen[bytes], errors: IO[bytes], source: str) -> Iterator[Table]:
+    """The stretches that the worker writes, up to where it says that it has written all."""
+    out, first, found = worker.stdout, 1, {"rows": 1}
+    assert isinstance(out, BufferedReader)
+    while found["rows"]:
         try:
-            found = json.loads(line)
+            found = json.loads(out.readline())
             if "error" in found:
                 raise _RefusedError(found["error"])
-            rows = found["rows"]
-            every = np.arange(rows, dtype=np.int64)
+            every = np.arange(found["rows"], dtype=np.int64)
             columns = {c[0]: _column(out, every, *c) for c in found["columns"]}
-        except ValueError:  # the worker died in mid-sentence
-            return
-        if rows:
+        except ValueError:  # the worker died, perhaps in mid-sentence
+            raise _RefusedError(_last_words(errors, worker.wait())) from None
+        if len(every):
             yield Table(source, columns, first + every, "row")
-        first += rows
+        first += len(every)
 
 
-def _column(out: IO[bytes], every: Ints, tag: str, dtype: str, count: int) -> Column:
+def _column(out: BufferedReader, every: Ints, tag: str, dtype: str, count: int) -> Column:
     """The next column; `ValueError` if it is cut."""
     records = every
     if count < len(every):
@@ -100,8 +99,11 @@ def _column(out: IO[bytes], every: Ints, tag: str, dtype: str, count: int) -> Co
     return Column(tag, values, records, _STORAGE.get(dtype, "float64"))
 
 
-def _array(out: IO[bytes], kind: type[Any], count: int) -> np.ndarray[Any, np.dtype[Any]]:
-    return np.frombuffer(out.read(np.dtype(kind).itemsize * count), kind, count)
+def _array(out: BufferedReader, kind: type[Any], count: int) -> np.ndarray[Any, np.dtype[Any]]:
+    array = np.empty(count, kind)
+    if count and out.readinto(array.data.cast("B")) < array.nbytes:
+        raise ValueError("cut")
+    return array
 
 
 def _last_words(errors: IO[bytes], code: int) -> str:

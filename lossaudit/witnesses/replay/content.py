@@ -9,11 +9,10 @@ from lossaudit.witnesses.replay.opened_file import OpenedFile
 
 Kind = Literal["safetensors", "zip", "pickle", "json", "other"]
 
-CONVERT = (
-    "load it where you trust it and save it again: safetensors.torch.save_file(state_dict, "
-    '"model.safetensors")'
-)
-"""How a file that is not read becomes one that is."""
+CONVERT = 'load it and save it again: safetensors.torch.save_file(state_dict, "model.safetensors")'
+"""How a file that is not read becomes one that is, for those who trust it."""
+
+_TRUSTED = f"where you trust it, {CONVERT}"
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 _NAMED = (
@@ -47,7 +46,7 @@ def kind_of(opened: OpenedFile) -> Kind:
     for magic, at, what in _NAMED:
         if head[at : at + len(magic)] == magic:
             raise InputError(
-                f"is {what}", where=opened.path, expected="a safetensors file", hint=CONVERT
+                f"is {what}", where=opened.path, expected="a safetensors file", hint=_TRUSTED
             )
     if head.startswith(b"PK\x03\x04"):
         return "zip"
@@ -70,5 +69,5 @@ def refuse_others(opened: OpenedFile) -> None:
             "is a pickle, which can run code, and not a safetensors file",
             where=opened.path,
             expected="a safetensors file",
-            hint=CONVERT,
+            hint=_TRUSTED,
         )

@@ -74,7 +74,8 @@ def open_pickle(opened: OpenedFile, allow_pickle: bool) -> tuple[dict[str, Tenso
             "is a pickle, which can run code",
             where=opened.path,
             expected="a safetensors file",
-            hint=f"--allow-pickle reads its tensors in a process with limits; or {CONVERT}",
+            hint="--allow-pickle reads its tensors in a process with limits; or, where you trust "
+            f"it, {CONVERT}",
         )
     if kind_of(opened) != "zip":
         raise _refused_format(opened)
@@ -91,7 +92,7 @@ def open_pickle(opened: OpenedFile, allow_pickle: bool) -> tuple[dict[str, Tenso
             f"is no pickle of weights that can be trusted: {error}",
             where=opened.path,
             expected="what torch.save(model.state_dict(), FILE) writes",
-            hint=CONVERT,
+            hint=f"ask its writer for a safetensors file; or, only where you trust it, {CONVERT}",
         ) from None
     opened.check_unchanged()
     content = opened.content()

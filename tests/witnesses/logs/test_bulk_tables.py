@@ -158,8 +158,8 @@ def test_a_block_with_anything_else_is_not(line: str) -> None:
 
 
 def test_a_long_log_with_damage_is_read_in_bulk_around_it() -> None:
-    rows = [f"{i},{i / 7!r},{i / 8:.3f}" for i in range(90_000)]
-    rows[50_000] = "50000,oops,1.000"
+    rows = [f"{i},{i / 7!r},{i / 8:.3f}" for i in range(180_000)]
+    rows[100_000] = "100000,oops,1.000"
     content = "\n".join(["step,a,b", *rows, ""]).encode()
     blocks = []
     read_plain = csv_table._Rows.read_plain
@@ -172,11 +172,11 @@ def test_a_long_log_with_damage_is_read_in_bulk_around_it() -> None:
         items = list(CSV_TABLE.read(LogStream("log", io.BytesIO(content)), ReadOptions()))
     columns, positions, damage = plain(items)
     assert len(blocks) >= 2
-    assert [d.position for d in damage] == [50_002]
-    assert positions == list(range(2, 90_002))
+    assert [d.position for d in damage] == [100_002]
+    assert positions == list(range(2, 180_002))
     assert {tag: decimals for tag, _, _, decimals, _ in columns} == {
         "step": (0, 0),
-        "a": (1, max(len(repr(i / 7)) - repr(i / 7).index(".") - 1 for i in range(90_000))),
+        "a": (1, max(len(repr(i / 7)) - repr(i / 7).index(".") - 1 for i in range(180_000))),
         "b": (3, 3),
     }
 

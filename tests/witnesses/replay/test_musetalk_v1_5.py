@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -114,6 +115,10 @@ def test_what_it_cannot_give_is_said_for_every_other_term_of_the_presets() -> No
         assert set(terms) - {"l1_loss"} <= set(ADAPTER.cannot)
         definition = terms["l1_loss"]
         assert definition.prediction in ADAPTER.outputs["full"]
+    page = (Path(__file__).parents[3] / "docs" / "replay-models.md").read_text()
+    for term, why in ADAPTER.cannot.items():
+        plain = page.replace("`", "")
+        assert f"| {term} | {why} |" in plain
 
 
 @pytest.mark.parametrize(
