@@ -11,6 +11,7 @@ from lossaudit.closure.outcome import Outcome, ViolatingRow
 from lossaudit.model.finding import Location, Verdict
 from lossaudit.model.result import Declared, Rival, Violation, Weight, Witness
 from lossaudit.model.steps import steps_in_words
+from lossaudit.spec.normal_form import in_backquotes
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import render
 
@@ -112,7 +113,9 @@ def _weights_note(outcome: Outcome) -> str:
     wide = _uncertain(outcome)
     for a, b, correlation in outcome.correlated:
         if a in wide and b in wide:
-            together = f"`{a}` and `{b}` move together (r = {correlation:.4f})"
+            together = (
+                f"{in_backquotes(a)} and {in_backquotes(b)} move together (r = {correlation:.4f})"
+            )
             notes.append(f"{together}: their single weights can hardly be told")
     return "; ".join(notes)
 
