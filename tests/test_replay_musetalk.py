@@ -199,3 +199,38 @@ def test_audit_of_the_run_does_the_whole_job() -> None:
     said = "\n".join(f"{kind} {why}" for kind, why in result.skipped)
     assert "step-000300.safetensors: needs the weights after update 299" in said
     assert "step-000001.safetensors: needs the weights that training began with" in said
+
+
+def test_batch_of_an_accumulation_meets_the_record_that_it_states() -> None:
+    run = RUN.parent / "accumulation"
+    for log in ("log.jsonl", "events", "log.txt"):
+        result = stored(20, run=run, logs=(log,))
+        assert result.verdict is Verdict.PASS, result.reason
+        assert result.findings == ()
+
+
+def test_micro_batch_that_is_not_the_last_is_named(tmp_path: Path) -> None:
+    """A batch without a total is compared with the last record of its step, as MuseTalk logs it."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    run = RUN.parent / "accumulation"
+    with safe_open(batch(20, run), "pt") as file:
+        tensors = {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
+    silent = tmp_path / "step-000020.safetensors"
+    save_file(tensors, silent, {"step": "20"})
+    request = Request((Pair("", str(silent)),), "batches")
+    result = recompute(SPEC, request, [str(run / "log.jsonl")])
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert checks_of(result) == ["misaligned-checkpoint"]
+    assert "logged at record 1 of 4 of step 20" in result.findings[0].message
+
+
+def test_terms_in_bfloat16_have_its_bounds() -> None:
+    run = RUN.parent / "bf16"
+    for logs in ((), ("log.jsonl",)):
+        result = stored(160, run=run, logs=logs)
+        assert result.verdict is Verdict.PASS, result.reason
+        (replay,) = result.witnesses[0].replays
+        assert replay.dtype == "bfloat16"
+        assert (replay.total.high - replay.total.low) / replay.total.value > 1e-3

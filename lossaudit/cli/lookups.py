@@ -7,7 +7,7 @@ import inspect
 
 from lossaudit import registry
 from lossaudit.cli.output import REPORTS, page_of_output, write_out
-from lossaudit.closure.check import Check
+from lossaudit.closure.check import Check, manual
 from lossaudit.errors import UsageError
 from lossaudit.model.report import Report
 from lossaudit.rendering.manual_page import render_list, render_manual
@@ -53,11 +53,6 @@ def explain(name: str) -> None:
         )
     page = page_of_output()
     write_out("\n".join(render_manual(title, text, page) for title, text in pages))
-
-
-def manual(check: Check) -> str:
-    """The module docstring of a check."""
-    return _docstring(f"{CHECKS}.{check.name.replace('-', '_')}")
 
 
 def _checks(name: str) -> list[tuple[str, str]]:

@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
+from lossaudit import registry
 from lossaudit.cli import completion
+
+FORMATS = ", ".join(registry.listed("lossaudit.reports"))
 
 Logs = Annotated[
     list[str],
@@ -71,7 +74,7 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
-        help="full, concise or json, on standard output.",
+        help=f"Of the report: {FORMATS}.",
         autocompletion=completion.formats,
     ),
 ]
@@ -97,6 +100,14 @@ AllowInconclusive = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No report on standard output.")]
 NoProgress = Annotated[
     bool, typer.Option("--no-progress", help="No progress bar on standard error.")
+]
+Baseline = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Findings that are accepted: listed, without an exit code."),
+]
+WriteBaseline = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Write the findings as a baseline; add the reasons."),
 ]
 Rivals = Annotated[
     list[str] | None,

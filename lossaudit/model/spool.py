@@ -16,6 +16,7 @@ BUDGET = 80 << 20
 
 _MOST_COUNTED = 1 << 20
 _LARGEST = (1 << 63) - 1
+_MOST_EXACT = 2.0**53
 
 
 class Spilled(Struct, frozen=True):
@@ -26,20 +27,35 @@ class Spilled(Struct, frozen=True):
     dtype: np.dtype[Any]
 
 
-Kept = NDArray[Any] | Spilled | range
+class Steps(Struct, frozen=True):
+    """Whole numbers that rise evenly, as float64: what most logs have in a column of their own."""
+
+    run: range
+
+
+Kept = NDArray[Any] | Spilled | Steps | range
 """An array as the spool keeps it; whole numbers that rise evenly are kept as their range."""
 
 
 def _as_range(array: NDArray[Any]) -> range | None:
     """The range that an array is, if it is one."""
-    if array.dtype != np.int64 or not len(array):
+    if array.dtype not in (np.int64, np.float64) or not len(array):
         return None
-    first, last = int(array[0]), int(array[-1])
-    step = int(array[1]) - first if len(array) > 1 else 1
+    ends = [array[0], array[-1], *array[1:2]]
+    if array.dtype == np.float64 and not all(map(_is_count, ends)):
+        return None
+    first, last = int(ends[0]), int(ends[1])
+    step = int(ends[2]) - first if len(array) > 1 else 1
     if step <= 0 or last != first + step * (len(array) - 1) or last > _LARGEST - step:
         return None
     run = range(first, last + step, step)
-    return run if np.array_equal(array, np.arange(run.start, run.stop, run.step)) else None
+    whole = np.arange(run.start, run.stop, run.step, dtype=array.dtype)
+    return run if np.array_equal(array, whole) else None
+
+
+def _is_count(number: np.float64) -> bool:
+    """Whether a number is one of 0, 1, 2, ... that float64 tells from its neighbours; -0 is not."""
+    return bool(0 <= number < _MOST_EXACT and number.is_integer() and not np.signbit(number))
 
 
 class Spool(Struct, weakref=True):
@@ -62,7 +78,7 @@ class Spool(Struct, weakref=True):
             InputError: if the temporary folder cannot take what memory may not hold.
         """
         if (run := _as_range(array)) is not None:
-            return run
+            return run if array.dtype == np.int64 else Steps(run)
         if self._held + array.nbytes <= self.budget:
             self._held += array.nbytes
             return array
@@ -72,6 +88,9 @@ class Spool(Struct, weakref=True):
         """The array, from wherever it is."""
         if isinstance(kept, range):
             return self._counted(kept)
+        if isinstance(kept, Steps):
+            run = kept.run
+            return np.arange(run.start, run.stop, run.step, dtype=np.float64)
         if not isinstance(kept, Spilled):
             return kept
         assert self._file is not None

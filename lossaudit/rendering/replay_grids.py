@@ -17,7 +17,10 @@ from lossaudit.rendering.numbers import (
 from lossaudit.rendering.safe_text import escape_text, shorten_middle
 
 MOST_REPLAYS = 12
-LONGEST_NAME = 30
+OWN = {"tensors": "its own tensors", "decoder": "its decoded latents", "full": "weights"}
+"""From what a batch without weights is replayed."""
+
+LONGEST_NAME = 20
 
 
 def replays_grid(witness: Witness) -> Grid | None:
@@ -27,16 +30,15 @@ def replays_grid(witness: Witness) -> Grid | None:
         return None
     headings = (
         Heading("step", "right"),
-        Heading("batch, weights", drop=2),
-        Heading("depth", drop=3),
+        Heading("batch", drop=1, detail="replayed from"),
         Heading("logged", "right"),
-        Heading("recomputed", "right"),
-        Heading("may be", drop=1),
+        Heading("recomputed", "right", detail="may be"),
         Heading("agrees"),
     )
     more = len(witness.replays) - len(shown)
     cautions = dict.fromkeys(r.caution for r in shown if r.caution)
     notes = [f"and {more:,} more"] if more > 0 else []
+    notes.append(f"replayed on {', '.join(dict.fromkeys(r.device for r in shown))}")
     if len(witness.replays) > 1:
         means = (f"{n} {render_number(v)}" for n, v in witness.means.items())
         notes.append(f"mean over {len(witness.replays):,} steps: {', '.join(means)}")
@@ -80,14 +82,13 @@ def shown_replays(witness: Witness) -> list[Replay]:
 def _total_row(replay: Replay) -> tuple[Cell, ...]:
     decimals = _decimals(replay.total)
     logged = replay.total_logged
-    weights = _name(replay.checkpoint) if replay.checkpoint else "no weights needed"
+    used = _name(replay.checkpoint) if replay.checkpoint else OWN[replay.depth]
+    between = render_interval(replay.total.low, replay.total.high)
     return (
         Cell(_step(replay)),
-        Cell(_name(replay.batch), "", weights),
-        Cell(replay.depth, "", replay.device),
+        Cell(_name(replay.batch), "", used),
         Cell("none" if logged is None else render_total(logged, decimals)),
-        Cell(render_total(replay.total.value, decimals)),
-        Cell(render_interval(replay.total.low, replay.total.high), "quiet"),
+        Cell(render_total(replay.total.value, decimals), "", between),
         _agreement(replay.agrees),
     )
 
@@ -123,4 +124,5 @@ def _decimals(number: Interval | Recomputed) -> int:
 
 
 def _name(path: str) -> str:
-    return shorten_middle(escape_text(PurePath(path).name), LONGEST_NAME)
+    name = PurePath(path).name.removesuffix(".safetensors")
+    return shorten_middle(escape_text(name), LONGEST_NAME)

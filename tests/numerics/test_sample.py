@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lossaudit.model.log import Log
 from lossaudit.model.table import Column, Storage, Table
 from lossaudit.numerics.digits import fewest_decimals
-from lossaudit.numerics.resolution import find_resolutions
+from lossaudit.numerics.find_resolution import find_resolutions
+from lossaudit.numerics.formats import FORMATS
+from lossaudit.numerics.sample import grids_that_hold, take_sample
 
 FORMS = ["%.3f", "%.6f", "%.4g", "%.8g", "%.17g", "%.0f", "%.3g"]
 
@@ -58,3 +61,19 @@ def test_large_numbers_of_few_decimals_follow_small_ones_of_many() -> None:
     assert fewest_decimals(np.array([0.12345678, 123456789.5])) == 8
     long = np.concatenate([np.full(300, 123456789.5), [0.125]])
     assert fewest_decimals(long) == 3
+
+
+@pytest.mark.parametrize("decimals", range(9))
+@pytest.mark.parametrize("binade", range(-12, 18))
+def test_grids_hold_what_is_within_half_a_decimal_of_them(decimals: int, binade: int) -> None:
+    rng, width = np.random.default_rng(decimals), 0.5 * 10.0**-decimals
+    values = np.round(rng.uniform(-1, 1, 500) * 2.0**binade, decimals)
+    column = Column("x", values, np.arange(500))
+
+    def half(some: np.ndarray) -> np.ndarray:
+        return np.full(some.shape, width)
+
+    found = grids_that_hold(column, take_sample(column), half, FORMATS["float64"])
+    limit = width + 2 * np.spacing(np.abs(values))
+    coarser = [f for f in FORMATS.values() if f.name != "float64"]
+    assert found == [f for f in coarser if np.all(np.abs(f.nearest(values) - values) <= limit)]
