@@ -20,9 +20,11 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lossaudit import __version__, registry
+from lossaudit.baseline import Baseline
 from lossaudit.closure.check import Check
 from lossaudit.closure.verdict import combine
 from lossaudit.closure.witness import describe_spec
+from lossaudit.completing import complete
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Finding, Severity, Verdict
 from lossaudit.model.result import ExitCode, Result, Witness
@@ -61,6 +63,7 @@ class AuditOptions(Struct, frozen=True):
         fail_on: the least severity that gives exit code 1.
         allow_inconclusive: INCONCLUSIVE gives exit code 0.
         progress: called with the number of records read so far.
+        baseline: findings that are accepted; they do not change the exit code.
     """
 
     reader: str | None = None
@@ -70,6 +73,7 @@ class AuditOptions(Struct, frozen=True):
     fail_on: Severity = Severity.ERROR
     allow_inconclusive: bool = False
     progress: Progress = lambda _: None
+    baseline: Baseline | None = None
 
 
 def check_logs(spec: Spec, logs: Sequence[str], options: AuditOptions | None = None) -> Result:
@@ -200,9 +204,10 @@ def conclude(
     verdict = combine([w.verdict for w in witnesses])
     findings = _kept(found, verdict, options)
     damaged = any(s.is_damaged for s in seen)
-    return Result(
+    left_out = _left_out(options)
+    result = Result(
         verdict,
-        choose_exit_code(verdict, findings, damaged, options),
+        ExitCode.PASS,
         _reason(verdict, witnesses),
         describe_spec(spec, [s.dtype for s in seen]),
         witnesses,
@@ -211,6 +216,9 @@ def conclude(
         __version__,
         {"python": platform.python_version()},
     )
+    ran = (name for name in chosen_checks(options) if name not in left_out)
+    result = complete(result, ran, options.fail_on, options.baseline)
+    return replace(result, exit_code=choose_exit_code(verdict, result.findings, damaged, options))
 
 
 def _reason(verdict: Verdict, witnesses: Sequence[Witness]) -> str:
@@ -261,8 +269,8 @@ def _kept(found: Sequence[Finding], verdict: Verdict, options: AuditOptions) -> 
 def choose_exit_code(
     verdict: Verdict, findings: Sequence[Finding], damaged: bool, options: AuditOptions
 ) -> ExitCode:
-    """Damage has an exit code of its own, so its findings do not count as code 1."""
-    counted = [f for f in findings if f.check != "damaged-input"]
+    """The code; known findings do not count, nor does damage as code 1: it has one of its own."""
+    counted = [f for f in findings if f.check != "damaged-input" and not f.known]
     if any(f.severity.rank >= options.fail_on.rank for f in counted):
         return ExitCode.FINDING
     if damaged:

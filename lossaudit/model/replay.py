@@ -66,6 +66,7 @@ class Replay(Struct, frozen=True):
         logged_halves: half-widths of `logged_terms`.
         given: names of the formula that were not recomputed, such as a logged weight.
         caution: what makes the intervals wide, or what they take for granted; empty if nothing.
+        stated, stated_half: the total in the batch itself, where it has one.
     """
 
     step: int
@@ -84,6 +85,8 @@ class Replay(Struct, frozen=True):
     logged_halves: Mapping[str, float] = field(default_factory=dict)
     given: Mapping[str, Interval] = field(default_factory=dict)
     caution: str = ""
+    stated: float | None = None
+    stated_half: float = 0.0
 
     @property
     def agrees(self) -> bool | None:

@@ -17,6 +17,9 @@ from lossaudit.rendering.numbers import (
 from lossaudit.rendering.safe_text import escape_text, shorten_middle
 
 MOST_REPLAYS = 12
+OWN = {"tensors": "its own tensors", "decoder": "its decoded latents", "full": "weights"}
+"""From what a batch without weights is replayed."""
+
 LONGEST_NAME = 20
 
 
@@ -79,13 +82,7 @@ def shown_replays(witness: Witness) -> list[Replay]:
 def _total_row(replay: Replay) -> tuple[Cell, ...]:
     decimals = _decimals(replay.total)
     logged = replay.total_logged
-    used = (
-        _name(replay.checkpoint)
-        if replay.checkpoint
-        else "its own tensors"
-        if replay.depth == "tensors"
-        else f"its {replay.depth}"
-    )
+    used = _name(replay.checkpoint) if replay.checkpoint else OWN[replay.depth]
     between = render_interval(replay.total.low, replay.total.high)
     return (
         Cell(_step(replay)),

@@ -180,3 +180,23 @@ def test_weights_belong_to_the_step_after_their_number() -> None:
     assert any("newest before them, run/checkpoint-100" in why for why in said)
     assert any("states no step" in why for why in said)
     assert any("checkpoint-300: no batch of step 301" in why for why in said)
+
+
+def test_log_of_another_run_in_the_folder_is_no_false_alarm(tmp_path: Path) -> None:
+    run = copied(tmp_path)
+    (run / "a-earlier").mkdir()
+    shutil.copy(CASE / "defect" / "log.jsonl", run / "a-earlier")
+    result = audited(run)
+    assert result.verdict is Verdict.PASS, result.reason
+    replay = next(w for w in result.witnesses if w.kind == "replay")
+    assert {r.total_source for r in replay.replays} == {str(run / "log.jsonl")}
+
+
+def test_log_that_has_other_totals_than_the_batches_fails_and_both_are_told(tmp_path: Path) -> None:
+    run = copied(tmp_path)
+    shutil.copy(CASE / "defect" / "log.jsonl", run)
+    result = audited(run)
+    assert (result.verdict, result.exit_code) == (Verdict.FAIL, ExitCode.FINDING)
+    (finding,) = result.findings
+    assert finding.check == "formula-mismatch"
+    assert "the batch itself states" in finding.message

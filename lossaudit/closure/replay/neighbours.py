@@ -45,7 +45,7 @@ def find_neighbour(replay: Replay, logs: Sequence[LoggedSteps]) -> Neighbour | N
     mismatch = abs(replay.total.value - replay.total_logged)
     found = list[tuple[int, int, int, LoggedStep]]()
     for step in steps_around([replay.step]):
-        totals = totals_of(step, logs)
+        totals = totals_of(replay, step, logs)
         for place, logged in enumerate(totals):
             left_open = replay.total.high - replay.total.low + 2 * logged.half
             if may_be(logged.total, logged.half, replay.total) and left_open <= SHARP * mismatch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -34,10 +34,22 @@ def settle(spec: Spec, replays: Sequence[Replay], logs: Sequence[LoggedSteps]) -
     return [_settled(spec, formula, r, logs) for r in stated]
 
 
-def totals_of(step: int, logs: Sequence[LoggedSteps]) -> tuple[LoggedStep, ...]:
-    """All totals of a step in the log that writes it in the most digits; none where none has it."""
-    found = [log.steps[step] for log in logs if log.steps.get(step)]
+def totals_of(replay: Replay, step: int, logs: Sequence[LoggedSteps]) -> tuple[LoggedStep, ...]:
+    """All totals of a step, of the log that belongs to a batch; none where none has the step.
+
+    A folder may hold the logs of several runs: one that has the total which the batch states goes
+    before others, then the one that writes it in the most digits.
+    """
+    own = [log for log in logs if _states(replay, log.steps.get(replay.step, ()))]
+    found = [log.steps[step] for log in own or logs if log.steps.get(step)]
     return min(found, key=lambda totals: max(t.half for t in totals), default=())
+
+
+def _states(replay: Replay, totals: Sequence[LoggedStep]) -> bool:
+    """Whether one of these totals may be the one that the batch states."""
+    if replay.stated is None:
+        return False
+    return any(abs(t.total - replay.stated) <= t.half + replay.stated_half for t in totals)
 
 
 def compare_with(replay: Replay, logged: LoggedStep) -> Replay:
@@ -47,9 +59,13 @@ def compare_with(replay: Replay, logged: LoggedStep) -> Replay:
         total_logged=logged.total,
         total_half=logged.half,
         total_source=logged.source,
-        logged_terms={n: v for n, v in logged.terms.items() if n in replay.terms},
-        logged_halves={n: h for n, h in logged.halves.items() if n in replay.terms},
+        logged_terms={**replay.logged_terms, **_own(replay, logged.terms)},
+        logged_halves={**replay.logged_halves, **_own(replay, logged.halves)},
     )
+
+
+def _own(replay: Replay, numbers: Mapping[str, float]) -> dict[str, float]:
+    return {n: v for n, v in numbers.items() if n in replay.terms}
 
 
 def _with_written(replays: Sequence[Replay]) -> Iterator[Replay]:
@@ -62,7 +78,14 @@ def _with_written(replays: Sequence[Replay]) -> Iterator[Replay]:
     totals = written_halves([r.total_logged for r in replays], dtype)
     for i, (replay, half) in enumerate(zip(replays, totals, strict=True)):
         halves = {n: columns[n][i] for n in replay.logged_terms}
-        yield replace(replay, total_half=half, logged_halves=halves, total_source=replay.batch)
+        yield replace(
+            replay,
+            total_half=half,
+            logged_halves=halves,
+            total_source=replay.batch,
+            stated=replay.total_logged,
+            stated_half=half,
+        )
 
 
 def _settled(spec: Spec, formula: Expr, replay: Replay, logs: Sequence[LoggedSteps]) -> Replay:
@@ -70,10 +93,10 @@ def _settled(spec: Spec, formula: Expr, replay: Replay, logs: Sequence[LoggedSte
         spec.dtype,
         *(d for d in (replay.dtype, *(log.dtype for log in logs)) if d in FORMATS),
     )
-    totals = totals_of(replay.step, logs)
+    totals = totals_of(replay, replay.step, logs)
     beside = replay.logged_terms
     if totals:
-        chosen = chosen_of(totals, replay.total_logged, replay.total_half)
+        chosen = chosen_of(totals, replay.stated, replay.stated_half)
         beside = {**beside, **chosen.terms}
         replay = compare_with(replay, chosen)
     own = {*replay.terms, *spec.terms}  # what has a definition is recomputed, or lacking

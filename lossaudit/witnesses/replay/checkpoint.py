@@ -117,6 +117,8 @@ def open_checkpoint(path: str, allow_pickle: bool = False) -> Checkpoint:
         raise InputError(str(error), where=weights.path) from None
     config, beside, config_note = _config(Path(weights.path).parent)
     removed = f"all names begin with {shown(prefix)}, which is left out" if prefix else ""
+    for file in stored.opened:
+        file.stored()  # reads from front to back, before pages are asked for here and there
     nonfinite = nonfinite_counts(tensors)
     count = sum(nonfinite.values())
     broken = f"{count:,} weights are NaN or infinite, in {listed(nonfinite)}" if nonfinite else ""

@@ -187,21 +187,21 @@ def test_the_process_cannot_open_many_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "message"),
+    ("code", "patience", "message"),
     [
-        ("print('x' * (1 << 20))", "stopped or failed"),
-        ("import os; os.kill(os.getpid(), 9)", r"\(SIGKILL\)"),
-        ("import time; time.sleep(60)", r"\(SIGKILL\)"),
-        ("raise SystemExit(3)", r"\(code 3\)"),
+        ("print('x' * (1 << 20))", 60, "stopped or failed"),
+        ("import os; os.kill(os.getpid(), 11)", 60, r"\(SIGSEGV\)"),
+        ("import time; time.sleep(600)", 2, r"\(SIGKILL\)"),
+        ("raise SystemExit(3)", 60, r"\(code 3\)"),
     ],
 )
 def test_a_process_that_fails_is_an_error_not_a_hang(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, patience: int, message: str
 ) -> None:
     (tmp_path / "worker.py").write_text(code)
     (tmp_path / "file").write_bytes(b"x")
     monkeypatch.setattr(pickle_worker, "__file__", str(tmp_path / "worker.py"))
-    monkeypatch.setattr(pickle_file, "_PATIENCE", 2)
+    monkeypatch.setattr(pickle_file, "_PATIENCE", patience)
     monkeypatch.setattr(pickle_file, "_LONGEST", 1000)
     with pytest.raises(ValueError, match=message):
         pickle_file._answer(opened_file.open_stored(str(tmp_path / "file")))
