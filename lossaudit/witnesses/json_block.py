@@ -155,9 +155,11 @@ def _stretches(buffer: bytearray, length: int) -> NDArray[np.void]:
 
 def _are_json(raw: NDArray[np.uint8], begins: Ints, ends: Ints) -> bool:
     """Whether cells begin and end as JSON's numbers do: `+1`, `.5`, `5.`, `05` and `nan` do not."""
-    digits = begins + (raw[begins] == ord("-"))
-    leading = raw[digits]
-    zeros = digits[leading == ord("0")]
+    leading = raw[begins]
+    if (negative := leading == ord("-")).any():
+        begins = begins + negative
+        leading = raw[begins]
+    zeros = begins[leading == ord("0")]
     return bool(
         _are_digits(leading).all()
         and _are_digits(raw[ends - 1]).all()
@@ -176,4 +178,4 @@ def _have_json_exponents(text: bytes) -> bool:
 
 
 def _are_digits(found: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    return (found >= ord("0")) & (found <= ord("9"))
+    return found - np.uint8(ord("0")) < 10  # what is below "0" wraps around
