@@ -28,6 +28,7 @@ from lossaudit.completing import complete
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Finding, Severity, Verdict
 from lossaudit.model.result import ExitCode, Result, Witness
+from lossaudit.rendering.short_paths import short_paths
 from lossaudit.seeing import (
     Seen,
     damage_of,
@@ -46,6 +47,10 @@ if TYPE_CHECKING:
     from lossaudit.replaying import Voices
     from lossaudit.witnesses.replay.ranks import Ranks
     from lossaudit.witnesses.replay.request import Request
+
+
+MOST_REASONS = 3
+"""Witnesses whose reason the headline gives; each gives its own below."""
 
 
 class AuditOptions(Struct, frozen=True):
@@ -217,18 +222,20 @@ def conclude(
 
 
 def _reason(verdict: Verdict, witnesses: Sequence[Witness]) -> str:
-    """Why, in one sentence; of several witnesses each is named, since one may be undecided."""
+    """Why, in one sentence; of several witnesses those that refute it or that do not agree."""
     if not witnesses:
         return "there is nothing to audit: no log and no sample batch was found"
     if len(witnesses) == 1:
         return witnesses[0].reason
-    ordered = sorted(witnesses, key=lambda w: w.verdict != verdict)
     counts = {v: sum(w.verdict == v for w in witnesses) for v in Verdict}
     summary = ", ".join(f"{count} {v.value}" for v, count in counts.items() if count)
-    said = "; ".join(f"{w.source}: {w.reason}" for w in ordered)
-    kinds = {w.kind for w in witnesses}
-    what = "logs" if kinds == {"log"} else "witnesses"
-    return f"{len(witnesses)} {what}, {summary}: {said}"
+    what = "logs" if {w.kind for w in witnesses} == {"log"} else "witnesses"
+    names = short_paths([w.source for w in witnesses])
+    telling = Verdict.FAIL if verdict is Verdict.FAIL else Verdict.INCONCLUSIVE
+    told = [w for w in witnesses if w.verdict is telling] or list(witnesses)
+    said = [f"{names[w.source]}: {w.reason}" for w in told[:MOST_REASONS]]
+    said += [f"and {len(told) - len(said):,} more"] if len(told) > len(said) else []
+    return f"{len(witnesses)} {what}, {summary}: {'; '.join(said)}"
 
 
 def _not_selected(options: AuditOptions) -> list[tuple[str, str]]:
