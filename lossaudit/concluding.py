@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -18,13 +17,14 @@ from lossaudit.completing import complete
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Finding, Severity, Verdict
 from lossaudit.model.result import ExitCode, Result, Witness
+from lossaudit.rendering.short_paths import short_paths
 from lossaudit.seeing import Seen
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.log import Progress
 from lossaudit.witnesses.reader import ReadOptions
 
-FEW = 3
-"""Witnesses up to which each is named with its own reason."""
+MOST_REASONS = 3
+"""Witnesses whose reason the headline gives; each gives its own below."""
 
 
 class AuditOptions(Struct, frozen=True):
@@ -98,28 +98,20 @@ def conclude(
 
 
 def _reason(verdict: Verdict, witnesses: Sequence[Witness]) -> str:
-    """Why, in one sentence; of several witnesses each is named, since one may be undecided."""
+    """Why, in one sentence; of several witnesses those that refute it or that do not agree."""
     if not witnesses:
         return "there is nothing to audit: no log and no sample batch was found"
     if len(witnesses) == 1:
         return witnesses[0].reason
-    ordered = sorted(witnesses, key=lambda w: w.verdict != verdict)
     counts = {v: sum(w.verdict == v for w in witnesses) for v in Verdict}
     summary = ", ".join(f"{count} {v.value}" for v, count in counts.items() if count)
-    said = [f"{w.source}: {w.reason}" for w in ordered]
-    if len(witnesses) > FEW:
-        alike: dict[str, list[str]] = {}
-        for witness in ordered:
-            alike.setdefault(witness.reason, []).append(Path(witness.source).name)
-        said = [f"{reason} ({_listed(sources)})" for reason, sources in alike.items()]
-    kinds = {w.kind for w in witnesses}
-    what = "logs" if kinds == {"log"} else "witnesses"
+    what = "logs" if {w.kind for w in witnesses} == {"log"} else "witnesses"
+    names = short_paths([w.source for w in witnesses])
+    telling = Verdict.FAIL if verdict is Verdict.FAIL else Verdict.INCONCLUSIVE
+    told = [w for w in witnesses if w.verdict is telling] or list(witnesses)
+    said = [f"{names[w.source]}: {w.reason}" for w in told[:MOST_REASONS]]
+    said += [f"and {len(told) - len(said):,} more"] if len(told) > len(said) else []
     return f"{len(witnesses)} {what}, {summary}: {'; '.join(said)}"
-
-
-def _listed(sources: Sequence[str]) -> str:
-    more = f" and {len(sources) - FEW} more" if len(sources) > FEW else ""
-    return ", ".join(sources[:FEW]) + more
 
 
 def _not_selected(options: AuditOptions) -> list[tuple[str, str]]:

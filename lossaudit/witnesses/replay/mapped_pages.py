@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-_HELD = 96 << 20
+_HELD = 64 << 20
 """Bytes that all threads together have read and not given back."""
 
 _LEAST = 16 << 20

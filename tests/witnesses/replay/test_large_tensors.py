@@ -184,4 +184,4 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         [sys.executable, "-c", PEAK, str(path)], check=True, capture_output=True, text=True
     )
     path.unlink()
-    assert float(done.stdout) < 100
+    assert float(done.stdout) < 130  # 64 MB held, and memory for blocks
