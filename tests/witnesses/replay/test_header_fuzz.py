@@ -155,6 +155,10 @@ def test_mutated_pickles_are_read_without_being_run(text: bytes) -> None:
         check_pickle(text)
 
 
+def test_odd_escapes_in_a_pickle_warn_nobody() -> None:
+    check_pickle(b"S'\\q'\n.")
+
+
 def test_the_library_takes_a_key_that_occurs_twice() -> None:
     """Why the header is ours to check; where this fails, the library has become stricter."""
     twice = json.dumps(TWO).encode().replace(b'"b"', b'"a"')
