@@ -20,12 +20,15 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lossaudit import __version__, registry
+from lossaudit.baseline import Baseline
 from lossaudit.closure.check import Check
 from lossaudit.closure.verdict import combine
 from lossaudit.closure.witness import describe_spec
+from lossaudit.completing import complete
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Finding, Severity, Verdict
 from lossaudit.model.result import ExitCode, Result, Witness
+from lossaudit.rendering.short_paths import short_paths
 from lossaudit.seeing import (
     Seen,
     damage_of,
@@ -46,6 +49,10 @@ if TYPE_CHECKING:
     from lossaudit.witnesses.replay.request import Request
 
 
+MOST_REASONS = 3
+"""Witnesses whose reason the headline gives; each gives its own below."""
+
+
 class AuditOptions(Struct, frozen=True):
     """How to read, and which findings count.
 
@@ -56,6 +63,7 @@ class AuditOptions(Struct, frozen=True):
         fail_on: the least severity that gives exit code 1.
         allow_inconclusive: INCONCLUSIVE gives exit code 0.
         progress: called with the number of records read so far.
+        baseline: findings that are accepted; they do not change the exit code.
     """
 
     reader: str | None = None
@@ -65,6 +73,7 @@ class AuditOptions(Struct, frozen=True):
     fail_on: Severity = Severity.ERROR
     allow_inconclusive: bool = False
     progress: Progress = lambda _: None
+    baseline: Baseline | None = None
 
 
 def check_logs(spec: Spec, logs: Sequence[str], options: AuditOptions | None = None) -> Result:
@@ -195,9 +204,10 @@ def conclude(
     verdict = combine([w.verdict for w in witnesses])
     findings = _kept(found, verdict, options)
     damaged = any(s.is_damaged for s in seen)
-    return Result(
+    left_out = _left_out(options)
+    result = Result(
         verdict,
-        choose_exit_code(verdict, findings, damaged, options),
+        ExitCode.PASS,
         _reason(verdict, witnesses),
         describe_spec(spec, [s.dtype for s in seen]),
         witnesses,
@@ -206,21 +216,26 @@ def conclude(
         __version__,
         {"python": platform.python_version()},
     )
+    ran = (name for name in chosen_checks(options) if name not in left_out)
+    result = complete(result, ran, options.fail_on, options.baseline)
+    return replace(result, exit_code=choose_exit_code(verdict, result.findings, damaged, options))
 
 
 def _reason(verdict: Verdict, witnesses: Sequence[Witness]) -> str:
-    """Why, in one sentence; of several witnesses each is named, since one may be undecided."""
+    """Why, in one sentence; of several witnesses those that refute it or that do not agree."""
     if not witnesses:
         return "there is nothing to audit: no log and no sample batch was found"
     if len(witnesses) == 1:
         return witnesses[0].reason
-    ordered = sorted(witnesses, key=lambda w: w.verdict != verdict)
     counts = {v: sum(w.verdict == v for w in witnesses) for v in Verdict}
     summary = ", ".join(f"{count} {v.value}" for v, count in counts.items() if count)
-    said = "; ".join(f"{w.source}: {w.reason}" for w in ordered)
-    kinds = {w.kind for w in witnesses}
-    what = "logs" if kinds == {"log"} else "witnesses"
-    return f"{len(witnesses)} {what}, {summary}: {said}"
+    what = "logs" if {w.kind for w in witnesses} == {"log"} else "witnesses"
+    names = short_paths([w.source for w in witnesses])
+    telling = Verdict.FAIL if verdict is Verdict.FAIL else Verdict.INCONCLUSIVE
+    told = [w for w in witnesses if w.verdict is telling] or list(witnesses)
+    said = [f"{names[w.source]}: {w.reason}" for w in told[:MOST_REASONS]]
+    said += [f"and {len(told) - len(said):,} more"] if len(told) > len(said) else []
+    return f"{len(witnesses)} {what}, {summary}: {'; '.join(said)}"
 
 
 def _not_selected(options: AuditOptions) -> list[tuple[str, str]]:
@@ -254,8 +269,8 @@ def _kept(found: Sequence[Finding], verdict: Verdict, options: AuditOptions) -> 
 def choose_exit_code(
     verdict: Verdict, findings: Sequence[Finding], damaged: bool, options: AuditOptions
 ) -> ExitCode:
-    """Damage has an exit code of its own, so its findings do not count as code 1."""
-    counted = [f for f in findings if f.check != "damaged-input"]
+    """The code; known findings do not count, nor does damage as code 1: it has one of its own."""
+    counted = [f for f in findings if f.check != "damaged-input" and not f.known]
     if any(f.severity.rank >= options.fail_on.rank for f in counted):
         return ExitCode.FINDING
     if damaged:

@@ -22,6 +22,7 @@ from lossaudit.model.balance import Balance
 from lossaudit.model.finding import Finding, Severity, Verdict
 from lossaudit.model.result import Result, Witness
 from lossaudit.seeing import labelled, seen_log
+from lossaudit.spec.normal_form import in_backquotes
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.log import read_log
 from lossaudit.witnesses.stored_result import read_result
@@ -153,4 +154,4 @@ def _summary(witness: Witness) -> str:
     if not witness.shares:
         return ""
     name, share = max(witness.shares.items(), key=lambda item: item[1].p50)
-    return f"`{name}` has the largest share, {share.p50:.1%} at the median"
+    return f"{in_backquotes(name)} has the largest share, {share.p50:.1%} at the median"

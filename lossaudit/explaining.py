@@ -57,7 +57,9 @@ def hypotheses(
         progress: told what is worked on.
     """
     rows = list(evidence.replays)
-    first = next(r for r in rows if r.agrees is False)
+    first = next((r for r in rows if r.agrees is False), None)
+    if first is None:  # NaN refutes without a number that could agree elsewhere
+        return []
     promising = ranks.spread([first], lambda _, r: _promising(evidence, replayer, r))[0]
 
     def again(place: int, replay: Replay) -> Again:

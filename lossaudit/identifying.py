@@ -24,15 +24,17 @@ from lossaudit.closure.identify.identify import Identified, identify
 from lossaudit.closure.identify.trials import spec_of
 from lossaudit.closure.verdict import combine, judge
 from lossaudit.closure.witness import describe, describe_spec
+from lossaudit.completing import complete
 from lossaudit.model.finding import Finding, Verdict
 from lossaudit.model.identification import Identification, RunnerUp
-from lossaudit.model.result import Declared, Result, Witness
+from lossaudit.model.places import OF_THE_INPUT
+from lossaudit.model.result import Declared, ExitCode, Result, Witness
 from lossaudit.seeing import labelled
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import number
 from lossaudit.witnesses.log import ReadLog, read_log
 
-OF_THE_INPUT = ("damaged-input", "changed-input")
+CHECKS = "lossaudit.checks"
 
 
 class Answer(Struct, frozen=True):
@@ -159,9 +161,9 @@ def _conclude(answers: Sequence[Answer], damaged: bool, options: AuditOptions) -
         spec = replace(
             describe_spec(first.spec, [first.evidence.binding.dtype]), formula=first.formula
         )
-    return Result(
+    result = Result(
         verdict,
-        choose_exit_code(verdict, found, damaged, options),
+        ExitCode.PASS,
         reason,
         spec,
         tuple(a.witness for a in answers),
@@ -170,11 +172,14 @@ def _conclude(answers: Sequence[Answer], damaged: bool, options: AuditOptions) -
         __version__,
         {"python": platform.python_version()},
     )
+    ran = OF_THE_INPUT if verdict is not Verdict.PASS else tuple(registry.load(CHECKS, Check))
+    result = complete(result, ran, options.fail_on, options.baseline)
+    return replace(result, exit_code=choose_exit_code(verdict, result.findings, damaged, options))
 
 
 def _findings(answer: Answer) -> list[Finding]:
     """Damage; beside a formula that is established, everything that the checks say of it."""
-    checks: dict[str, Check] = registry.load("lossaudit.checks", Check)
+    checks: dict[str, Check] = registry.load(CHECKS, Check)
     established = answer.witness.verdict is Verdict.PASS
     chosen = [c for name, c in checks.items() if established or name in OF_THE_INPUT]
     return [f for c in chosen for f in labelled(c.run(answer.evidence), answer.evidence)]

@@ -14,8 +14,7 @@ import pytest
 from defect_cases import defects_page
 
 from lossaudit import registry
-from lossaudit.cli.lookups import manual
-from lossaudit.closure.check import Check
+from lossaudit.closure.check import Check, manual
 from lossaudit.spec.formula import parse_formula
 from lossaudit.spec.load import load_spec, presets
 from lossaudit.spec.tree import render
@@ -71,6 +70,8 @@ def test_command_page_is_the_help_texts(golden: Golden) -> None:
         ["recompute"],
         ["balance"],
         ["identify"],
+        ["report"],
+        ["lint"],
         ["presets"],
         ["readers"],
         ["checks"],

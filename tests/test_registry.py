@@ -9,8 +9,7 @@ from types import ModuleType
 import pytest
 
 from lossaudit import registry
-from lossaudit.cli.lookups import manual
-from lossaudit.closure.check import Check
+from lossaudit.closure.check import Check, manual
 from lossaudit.closure.examine import examine
 from lossaudit.model.log import Log
 from lossaudit.model.report import Report

@@ -234,3 +234,54 @@ def test_terms_in_bfloat16_have_its_bounds() -> None:
         (replay,) = result.witnesses[0].replays
         assert replay.dtype == "bfloat16"
         assert (replay.total.high - replay.total.low) / replay.total.value > 1e-3
+
+
+def changed_batch(folder: Path, change: dict[str, float], **metadata: str) -> str:
+    """The batch of step 101 with some tensors' first elements changed, and other metadata."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(batch(101), "pt") as file:
+        tensors = {n: file.get_tensor(n).clone() for n in file.keys()}  # noqa: SIM118
+        stated = {**file.metadata(), **metadata}
+    for name, value in change.items():
+        tensors[name].flatten()[0] = value
+    path = folder / "step-000101.safetensors"
+    save_file(tensors, path, stated)
+    return str(path)
+
+
+def replayed(path: str) -> Result:
+    return recompute(SPEC, Request((Pair("", path),), "batches"))
+
+
+def test_nan_in_a_prediction_beside_a_finite_total_fails(tmp_path: Path) -> None:
+    result = replayed(changed_batch(tmp_path, {"image_pred": float("nan")}))
+    assert (result.verdict, result.exit_code) == (Verdict.FAIL, ExitCode.FINDING)
+    assert checks_of(result) == ["masked-nonfinite"]
+
+
+def test_changed_prediction_fails_and_is_not_explained_away(tmp_path: Path) -> None:
+    result = replayed(changed_batch(tmp_path, {"image_pred": 3.0}))
+    assert result.verdict is Verdict.FAIL
+    assert checks_of(result) == ["formula-mismatch"]
+
+
+def test_total_in_few_digits_cannot_tell_the_rivals_and_says_so(tmp_path: Path) -> None:
+    result = replayed(changed_batch(tmp_path, {}, total="0.3"))
+    assert (result.verdict, result.exit_code) == (Verdict.INCONCLUSIVE, ExitCode.INCONCLUSIVE)
+    assert "rival `unweighted` cannot be told at this precision" in result.reason
+
+
+def test_without_any_total_it_says_that_the_rivals_could_be_told(tmp_path: Path) -> None:
+    result = replayed(changed_batch(tmp_path, {}, total=""))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "no batch states it, and no log was named that does" in result.reason
+    assert "rival `diagram` would be distinguishable" in result.reason
+
+
+def test_logged_term_that_is_not_the_recomputed_one_is_a_warning(tmp_path: Path) -> None:
+    result = replayed(changed_batch(tmp_path, {}, loss_lip="0.0812345678"))
+    assert result.verdict is Verdict.PASS
+    assert checks_of(result) == ["logged-term-mismatch"]
+    assert "logged 0.08123457, recomputed 0.0773" in result.findings[0].message

@@ -33,6 +33,7 @@ from collections.abc import Iterator
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.model.finding import Finding, Severity
+from lossaudit.spec.normal_form import in_backquotes
 
 LEAST_ROWS = 10
 
@@ -46,7 +47,8 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
             yield Finding(
                 CHECK.name,
                 CHECK.severity,
-                f"`{term}` is {value:g} on all {outcome.declared.decided:,} decided rows",
+                f"{in_backquotes(term)} is {value:g} on all {outcome.declared.decided:,} "
+                "decided rows",
                 outcome.steps,
                 evidence={"term": term, "value": value},
             )

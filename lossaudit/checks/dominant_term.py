@@ -35,6 +35,7 @@ from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.model.balance import Share
 from lossaudit.model.finding import Finding, Severity
+from lossaudit.spec.normal_form import in_backquotes
 
 
 def dominating(
@@ -52,8 +53,8 @@ def dominating(
             yield Finding(
                 CHECK.name,
                 CHECK.severity,
-                f"`{name}` makes up {share.p50:.1%} of the total at the median, allowed "
-                f"{100 * limit:.4g}%",
+                f"{in_backquotes(name)} makes up {share.p50:.1%} of the total at the median, "
+                f"allowed {100 * limit:.4g}%",
                 steps,
                 evidence={"term": name, "p50": share.p50, "max_share": limit},
             )

@@ -34,6 +34,7 @@ from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome
 from lossaudit.model.finding import Finding, Severity
+from lossaudit.spec.normal_form import in_backquotes
 
 if TYPE_CHECKING:
     from lossaudit.closure.replay.examine import ReplayEvidence
@@ -61,13 +62,14 @@ def _survivors(
         if not tally.decided:
             message = f"rival `{rival.name}` could not be evaluated: a term of it is not logged"
         elif rival.automatic and rival.name.startswith("drop "):
-            term = rival.name.removeprefix("drop ")
+            term = in_backquotes(rival.name.removeprefix("drop "))
             message = (
-                f"{witness} cannot show that `{term}` is in the total: dropping it fits every {row}"
+                f"{witness} cannot show that {term} is in the total: dropping it fits every {row}"
             )
         else:
             message = (
-                f"{witness} cannot tell the formula from `{rival.name}`, which fits every {row}"
+                f"{witness} cannot tell the formula from {in_backquotes(rival.name)}, "
+                f"which fits every {row}"
             )
         yield Finding(CHECK.name, CHECK.severity, message, evidence={"rival": rival.name})
 

@@ -9,7 +9,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lossaudit.audit import AuditOptions, check_logs
-from lossaudit.cli.output import Destination, check_destinations, deliver, identity
+from lossaudit.baseline import baseline_text, read_baseline
+from lossaudit.cli.output import (
+    Destination,
+    check_destinations,
+    deliver,
+    identity,
+    write_file,
+)
 from lossaudit.cli.progress import show_progress
 from lossaudit.cli.reproduction import with_reproduction
 from lossaudit.errors import UsageError
@@ -59,6 +66,8 @@ class Policy(Struct, frozen=True):
     ignore: list[str]
     fail_on: str
     allow_inconclusive: bool
+    baseline: str | None = None
+    write_baseline: str | None = None
 
 
 def run(
@@ -69,7 +78,7 @@ def run(
     spec = declared_spec(declaration)
     with show_progress(layout.progress, logs) as progress:
         result = check_logs(spec, logs, audit_options(layout, policy, progress))
-    leave(result, destinations)
+    leave(result, destinations, policy.write_baseline)
 
 
 def destinations_for(
@@ -95,8 +104,13 @@ def destinations_for(
     if len({identity(log) for log in logs}) < len(logs):
         raise UsageError("a log is named twice", hint="name each log once")
     destinations = check_destinations(output.format, output.path, output.reports, output.quiet)
+    read = [*logs, *(path for path in (spec, policy.baseline) if path)]
     for destination in destinations:
-        destination.refuse_inputs([*logs, *([spec] if spec else [])])
+        destination.refuse_inputs(read)
+    if policy.write_baseline is not None:
+        Destination("", policy.write_baseline).refuse_inputs(
+            [p for p in read if p != policy.baseline]
+        )
     return destinations
 
 
@@ -113,12 +127,17 @@ def audit_options(
         Severity(policy.fail_on),
         policy.allow_inconclusive,
         progress,
+        read_baseline(policy.baseline) if policy.baseline is not None else None,
     )
 
 
-def leave(result: Result, destinations: list[Destination]) -> None:
+def leave(
+    result: Result, destinations: list[Destination], write_baseline: str | None = None
+) -> None:
     """Write every report, with how it can be made again, then end with the result's exit code."""
     result = with_reproduction(result)
+    if write_baseline is not None:
+        write_file(write_baseline, baseline_text(result))
     for destination in destinations:
         deliver(result, destination)
     raise typer.Exit(int(result.exit_code))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,9 +15,13 @@ from lossaudit.cli.progress import show_progress
 from lossaudit.closure.identify.columns import Question
 from lossaudit.errors import UsageError
 from lossaudit.identifying import identify_logs
+from lossaudit.model.finding import Verdict
+from lossaudit.model.result import Result
 from lossaudit.numerics.formats import FORMATS
 from lossaudit.spec.aggregate import parse_aggregate
 from lossaudit.spec.write import write_spec
+
+UNDECIDED = "undecided: other formulas may fit the log as well"
 
 
 class Asked(Struct, frozen=True):
@@ -38,8 +44,21 @@ def run(logs: list[str], asked: Asked, layout: Layout, output: Output, policy: P
     if asked.spec_file is not None and spec is None:
         complain(f"{asked.spec_file} was not written: no formula holds on every row")
     elif asked.spec_file is not None and spec is not None:
-        write_spec(spec, asked.spec_file)
+        open_ = result.verdict is Verdict.INCONCLUSIVE
+        write_spec(spec, asked.spec_file, [f"{UNDECIDED}: {result.reason}"] if open_ else [])
+        complain(f"{asked.spec_file} was written" + (f"; {UNDECIDED}" if open_ else ""))
+    for glob in _without_effect(asked.without, result):
+        complain(f"--without {glob!r} matches no column beside the total")
     leave(result, destinations)
+
+
+def _without_effect(globs: list[str], result: Result) -> list[str]:
+    """The globs that left nothing out; none where no total was found to look beside."""
+    found = [w.identification for w in result.witnesses if w.identification is not None]
+    if any(not f.total for f in found):
+        return []
+    left_out = [tag for f in found for tag in f.left_out]
+    return [g for g in globs if not any(fnmatchcase(tag, g) for tag in left_out)]
 
 
 def _question(asked: Asked) -> Question:
@@ -66,3 +85,8 @@ def _refuse_spec_file(path: str | None, logs: list[str]) -> None:
         raise UsageError(f"the folder of {path!r} does not exist")
     if would_replace(path, logs):
         raise UsageError(f"the spec {path!r} would replace the log that it is about")
+    if os.path.lexists(path):
+        raise UsageError(
+            f"{path!r} exists, and a spec that others check against is not replaced",
+            hint="name another file, or remove this one first",
+        )

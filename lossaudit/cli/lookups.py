@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from pathlib import Path
 
 import typer
 
 from lossaudit import registry
-from lossaudit.closure.check import Check
+from lossaudit.closure.check import Check, manual
 from lossaudit.errors import UsageError
 from lossaudit.spec.hints import did_you_mean
 from lossaudit.spec.load import load_spec, preset_names
@@ -51,12 +49,6 @@ def explain(name: str) -> None:
             expected="a name that `lossaudit checks` or `lossaudit presets` lists",
             hint=did_you_mean(name, everything),
         )
-
-
-def manual(check: Check) -> str:
-    """The module docstring of a check."""
-    module = importlib.import_module(f"lossaudit.checks.{check.name.replace('-', '_')}")
-    return inspect.getdoc(module) or ""
 
 
 def _table(rows: list[tuple[str, str]]) -> None:

@@ -83,6 +83,8 @@ def check(
     ] = None,
     fail_on: options.FailOn = "error",
     allow_inconclusive: options.AllowInconclusive = False,
+    baseline: options.Baseline = None,
+    write_baseline: options.WriteBaseline = None,
     quiet: options.Quiet = False,
     no_progress: options.NoProgress = False,
 ) -> None:
@@ -113,7 +115,9 @@ def check(
             ),
             command.Layout(reader, columns, pattern, not no_progress and not quiet),
             command.Output(format_, output, report or [], quiet),
-            command.Policy(select or [], ignore or [], fail_on, allow_inconclusive),
+            command.Policy(
+                select or [], ignore or [], fail_on, allow_inconclusive, baseline, write_baseline
+            ),
         )
 
 
@@ -339,6 +343,53 @@ def identify(
             Output(format_, output, report or [], quiet),
             Policy([], [], fail_on, allow_inconclusive),
         )
+
+
+@app.command()
+def report(
+    result: Annotated[
+        str, typer.Argument(metavar="RESULT", help="A JSON result of ours; - is standard input.")
+    ],
+    format_: options.Format = "full",
+    output: options.OutputFile = None,
+    report: options.Reports = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Render a stored result again, in any format; nothing is audited.
+
+    The reports are byte for byte those of the command that wrote it, and so is the exit code.
+
+    Examples:
+
+      lossaudit report result.json --format markdown
+
+      lossaudit report result.json --quiet --report sarif=a.sarif --report junit=a.xml
+    """
+    with guarded():
+        from lossaudit.cli import report as command
+        from lossaudit.cli.check import Output
+
+        command.run(result, Output(format_, output, report or [], quiet))
+
+
+@app.command()
+def lint(
+    specs: Annotated[
+        list[str], typer.Argument(metavar="SPEC...", help="Spec files, or presets' names.")
+    ],
+) -> None:
+    """Check spec files without any log: layout, formulas, rivals, names.
+
+    Every problem is printed with its line and column; a sound spec gives one line with its formula.
+
+    Example:
+
+      lossaudit lint specs/*.yaml
+    """
+    with guarded():
+        from lossaudit.cli import lint as command
+
+        command.run(specs)
 
 
 @app.command()

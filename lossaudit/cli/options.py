@@ -6,6 +6,10 @@ from typing import Annotated
 
 import typer
 
+from lossaudit import registry
+
+FORMATS = ", ".join(registry.listed("lossaudit.reports"))
+
 Logs = Annotated[
     list[str],
     typer.Argument(metavar="LOG...", help="Log files or event folders; - is standard input."),
@@ -57,7 +61,7 @@ Pattern = Annotated[
 ]
 Format = Annotated[
     str,
-    typer.Option("--format", metavar="NAME", help="full, concise or json, on standard output."),
+    typer.Option("--format", metavar="NAME", help=f"Of the report: {FORMATS}."),
 ]
 OutputFile = Annotated[
     str | None,
@@ -80,6 +84,14 @@ AllowInconclusive = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No report on standard output.")]
 NoProgress = Annotated[
     bool, typer.Option("--no-progress", help="No progress bar on standard error.")
+]
+Baseline = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Findings that are accepted: listed, without an exit code."),
+]
+WriteBaseline = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Write the findings as a baseline; add the reasons."),
 ]
 Rivals = Annotated[
     list[str] | None,

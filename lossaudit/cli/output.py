@@ -102,11 +102,17 @@ def deliver(result: Result, destination: Destination) -> None:
 
 
 def page_of_output() -> Page:
-    """How standard output shows text: width and colour of a terminal, 100 columns elsewhere."""
+    """How standard output shows text: width and colour of a terminal; elsewhere see `_columns`."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
-    width = shutil.get_terminal_size((100, 40)).columns if terminal else 100
+    width = shutil.get_terminal_size((100, 40)).columns if terminal else _columns()
     colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return Page(min(max(width, NARROWEST), WIDEST), colour)
+
+
+def _columns() -> int:
+    """The width that `COLUMNS` sets for a pager, which is no terminal to us; else 100."""
+    said = os.environ.get("COLUMNS", "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 6 and int(said) else 100
 
 
 def write_out(text: str) -> None:
@@ -124,7 +130,11 @@ def write_out(text: str) -> None:
 
 
 def write_file(path: str, text: str) -> None:
-    """Write a report to a file, or into a device or pipe that stands there."""
+    """Write a report to a file, or into a device or pipe that stands there.
+
+    Raises:
+        UsageError: if it cannot be written; an old file is left as it was.
+    """
     target = Path(path).resolve()  # a link stays a link
     try:
         if target.exists() and not target.is_file():

@@ -16,7 +16,10 @@ from lossaudit.model.reproduction import Input, Reproduction
 from lossaudit.model.result import Result
 from lossaudit.spec.load import preset_names, spec_path
 
-NOT_REPEATED = {"format_", "output", "report", "quiet", "no_progress", "write_spec", "force"}
+NOT_REPEATED = {"format_", "output", "report", "quiet", "no_progress", "force"} | {
+    "write_spec",
+    "write_baseline",
+}
 """Options that decide where something goes, not what it says."""
 
 MOST_TEXT = 1 << 20

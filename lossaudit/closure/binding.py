@@ -19,7 +19,8 @@ from lossaudit.closure.rivals import Candidate, rivals_of, same_as
 from lossaudit.closure.sum_dtype import Shown, SumDtype, cautious_sum, likely_sum
 from lossaudit.model.log import Log
 from lossaudit.numerics.constants import resolve_constants
-from lossaudit.numerics.resolution import Resolution, find_resolutions
+from lossaudit.numerics.find_resolution import find_resolutions
+from lossaudit.numerics.resolution import Resolution
 from lossaudit.spec.aggregate import Aggregate, parse_aggregate
 from lossaudit.spec.normal_form import Polynomial, normal_form
 from lossaudit.spec.schema import Spec

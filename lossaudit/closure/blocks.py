@@ -154,7 +154,10 @@ def _assume(binding: Binding, window: str) -> list[str]:
         found.append(f"`{tag}` was multiplied or added to others in {coarse} (--dtype {coarse})")
     for tag, resolution in binding.resolutions.items():
         wider = binding.cautious[tag]
-        if _digits(wider) != _digits(resolution):
+        if wider.mixture is not None and wider.mixture != resolution.mixture:
+            ways = " or ".join(wider.mixture.in_words())
+            found.append(f"some values of `{tag}` were rounded to {ways} when they were written")
+        elif _digits(wider) != _digits(resolution):
             found.append(f"`{tag}` was rounded to {wider.in_words()} when it was written")
     if window:
         option = aggregate_option(binding.total or "", f"mean:{window}")

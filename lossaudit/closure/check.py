@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from collections.abc import Callable, Iterator
 from math import isfinite
 from typing import TYPE_CHECKING, Protocol
@@ -64,6 +66,12 @@ class Check(Struct, frozen=True):
     run: Callable[[LogEvidence], Iterator[Finding]] = nothing
     refutes: bool = False
     replay: Callable[[ReplayEvidence], Iterator[Finding]] = nothing
+
+
+def manual(check: Check) -> str:
+    """The manual page of a check: its module's docstring."""
+    module = importlib.import_module(f"lossaudit.checks.{check.name.replace('-', '_')}")
+    return inspect.getdoc(module) or ""
 
 
 def explained(check: Check, evidence: Evidence) -> Iterator[Finding]:

@@ -167,7 +167,7 @@ def _obstacle(spec: Spec, log: Log, binding: Binding) -> str:
     if unlogged:
         return "the total cannot be rebuilt from this log: " + "; ".join(unlogged)
     if binding.missing:
-        hints = [f"`{n}`" + _similar(binding.missing[n]) for n in binding.missing]
+        hints = [_tried(n, spec.tags.get(n, (n,)), binding) for n in binding.missing]
         return "the log holds the total but not every term: no column for " + ", ".join(hints)
     if binding.empty_families:
         return f"no tag matches `{binding.empty_families[0]}` among {_found(log)}"
@@ -182,6 +182,16 @@ def _listed(tags: Sequence[str]) -> str:
 
 def _similar(tags: Sequence[str]) -> str:
     return f" (the log has {_listed(tags)})" if tags else ""
+
+
+def _tried(name: str, tags: Sequence[str], binding: Binding) -> str:
+    """A term without a column, the tags that were looked for, and what is spelt like them."""
+    taken = {binding.total, *binding.tags.values()}
+    near = [t for t in binding.missing[name] if t not in taken]
+    looked = f"looked for {_listed(tags)}" if tuple(tags) != (name,) else ""
+    has = f"the log has {_listed(near)}" if near else ""
+    words = "; ".join(w for w in (looked, has) if w)
+    return f"`{name}`" + (f" ({words})" if words else "")
 
 
 def _found(log: Log, most: int = 8) -> str:

@@ -17,6 +17,7 @@ from lossaudit.closure.decide import Block, Decision
 from lossaudit.closure.odd_rows import OddRows, lacking_rows, nonfinite_rows
 from lossaudit.closure.outcome import Outcome, Tally, ViolatingRow
 from lossaudit.closure.panel import Judged, Panel
+from lossaudit.closure.refuted_runs import RefutedRuns
 from lossaudit.closure.rivals import Candidate, monomial_name
 from lossaudit.closure.rows import NO_TERM, NO_TOTAL, Rows
 from lossaudit.closure.series import SeriesFold
@@ -54,6 +55,7 @@ class Closure(Struct):
     _assumption: str = ""
     _undecided: Counter[str] = field(default_factory=Counter)
     _violations: list[ViolatingRow] = field(default_factory=list)
+    _runs: RefutedRuns = field(default_factory=RefutedRuns)
     _rows: int = 0
     _duplicates: int = 0
     _steps: tuple[int, int] | None = None
@@ -94,6 +96,7 @@ class Closure(Struct):
         if len(self._violations) < FIRST_VIOLATIONS:
             refuted = np.flatnonzero(decision.refuted)[: FIRST_VIOLATIONS - len(self._violations)]
             self._violations += [self._row(i, rows, prepared.block, decision) for i in refuted]
+        self._runs.update(rows.step, decision.decided, decision.refuted)
         self._notice(rows, prepared.block, decision)
         self._show(rows, prepared.block, decision)
         self._weigh(rows, prepared.block, decision)
@@ -107,6 +110,7 @@ class Closure(Struct):
         self._assumption = self._assumption or later._assumption
         self._undecided.update(later._undecided)
         self._violations = (self._violations + later._violations)[:FIRST_VIOLATIONS]
+        self._runs.merge(later._runs)
         self._rows += later._rows
         self._duplicates += later._duplicates
         ends = [s for s in (self._steps, later._steps) if s is not None]
@@ -147,6 +151,7 @@ class Closure(Struct):
             self._lacking,
             self._rounded,
             self._first_rounded,
+            self._runs.result(),
         )
 
     def _is_settled(self, place: int) -> bool:

@@ -11,6 +11,7 @@ from lossaudit.closure.rivals import Candidate
 from lossaudit.closure.weight_fold import Stretch
 from lossaudit.closure.weights import WeightBox
 from lossaudit.model.balance import Share
+from lossaudit.model.result import StepRange
 
 
 class ViolatingRow(Struct, frozen=True):
@@ -91,6 +92,7 @@ class Outcome(Struct, frozen=True):
         lacking: rows that lack some term.
         rounded: decided rows on which the printed numbers do not add up as they stand, although
             rounding explains them; the first of them.
+        runs: the first runs of refuted rows, neighbours among the decided ones.
     """
 
     rows: int
@@ -114,6 +116,7 @@ class Outcome(Struct, frozen=True):
     lacking: OddRows = NO_ROWS
     rounded: int = 0
     first_rounded: ViolatingRow | None = None
+    runs: tuple[StepRange, ...] = ()
 
     def fitting(self) -> tuple[Candidate, ...]:
         """Rivals that every finite row allows, where some finite row refutes the formula."""

@@ -8,6 +8,7 @@ from lossaudit.closure.outcome import Outcome
 from lossaudit.model.finding import Verdict
 from lossaudit.model.steps import step_in_words
 from lossaudit.spec.aggregate import aggregate_option
+from lossaudit.spec.normal_form import in_backquotes
 
 
 def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
@@ -55,7 +56,7 @@ def against_rivals(outcome: Outcome, agreed: str) -> tuple[Verdict, str]:
     if surviving:
         rival, tally = surviving[0]
         fits = "fits them as well" if tally.decided else "could not be evaluated on any row"
-        return Verdict.INCONCLUSIVE, f"{agreed}, but rival `{rival.name}` {fits}"
+        return Verdict.INCONCLUSIVE, f"{agreed}, but rival {in_backquotes(rival.name)} {fits}"
     if not outcome.declared.sharp:
         blunt = "on each the tolerance is above a quarter of the total, so agreeing proves little"
         return Verdict.INCONCLUSIVE, f"{agreed}, but {blunt}"

@@ -11,6 +11,7 @@ from lossaudit.closure.outcome import Outcome, ViolatingRow
 from lossaudit.model.finding import Location, Verdict
 from lossaudit.model.result import Declared, Rival, Violation, Weight, Witness
 from lossaudit.model.steps import steps_in_words
+from lossaudit.spec.normal_form import in_backquotes
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import render
 
@@ -60,6 +61,7 @@ def with_outcome(base: Witness, outcome: Outcome, locate: Callable[[int], Locati
         ),
         shares=dict(outcome.shares),
         series=dict(outcome.series),
+        violation_ranges=outcome.runs,
     )
 
 
@@ -72,6 +74,7 @@ def describe_spec(spec: Spec, dtypes: Sequence[str]) -> Declared:
         spec.sha256,
         dtypes[0] if len(set(dtypes)) == 1 else spec.dtype,
         spec.sources,
+        Location(spec.path, spec.line) if spec.path and spec.line else None,
     )
 
 
@@ -110,7 +113,9 @@ def _weights_note(outcome: Outcome) -> str:
     wide = _uncertain(outcome)
     for a, b, correlation in outcome.correlated:
         if a in wide and b in wide:
-            together = f"`{a}` and `{b}` move together (r = {correlation:.4f})"
+            together = (
+                f"{in_backquotes(a)} and {in_backquotes(b)} move together (r = {correlation:.4f})"
+            )
             notes.append(f"{together}: their single weights can hardly be told")
     return "; ".join(notes)
 

@@ -9,15 +9,16 @@ from msgspec.structs import replace
 
 from lossaudit.model import wire
 from lossaudit.model.balance import Balance, Course, EqualShares, Ratio, Share, WhatIf
+from lossaudit.model.identification import FoundWeight, Identification
 from lossaudit.model.replay import Interval, Recomputed, Replay
-from lossaudit.model.result import Declared, ExitCode, Result, Violation, Weight, Witness
+from lossaudit.model.result import Declared, ExitCode, Result, StepRange, Violation, Weight, Witness
 
 
 def decode_result(document: object) -> Result:
     """A stored result as values.
 
-    The shares and the series of the document's top belong to its first witness that has rows; those
-    of further witnesses are only kept in results of `lossaudit balance`.
+    The shares and the series of the document's top belong to the witnesses that it names; where it
+    names none, to the first that has rows.
 
     Args:
         document: as `json.loads` gives it.
@@ -40,27 +41,38 @@ def decode_result(document: object) -> Result:
             read.spec.sha256,
             read.spec.dtype,
             tuple(read.spec.sources),
+            read.spec.location,
         ),
         _witnesses(read),
         tuple(read.findings),
         tuple((s.check, s.reason) for s in read.skipped),
         read.version,
         read.environment,
+        read.fail_on,
+        tuple(read.checks),
+        tuple(read.rules),
+        read.repository_paths,
         reproduction=read.reproduction,
     )
 
 
 def _witnesses(read: wire.ResultWire) -> tuple[Witness, ...]:
     witnesses = [_witness(w) for w in read.witnesses]
-    owner = next((i for i, w in enumerate(read.witnesses) if w.balance and w.balance.terms), None)
-    if owner is None:
-        owner = next((i for i, w in enumerate(witnesses) if w.kind == "log" and w.decided), 0)
-    if witnesses:
-        first = witnesses[owner]
-        shares = first.shares or {n: _share(t.share) for n, t in read.balance.terms.items()}
-        series = {name: _numbers(values) for name, values in read.series.items()}
-        witnesses[owner] = replace(first, shares=shares, series=series)
+    first = next((k for k, w in enumerate(witnesses) if w.kind == "log" and w.decided), 0)
+    owner = _place(read.balance_witness, first, len(witnesses))
+    if owner is not None and not witnesses[owner].shares:
+        shares = {n: _share(t.share) for n, t in read.balance.terms.items()}
+        witnesses[owner] = replace(witnesses[owner], shares=shares)
+    owner = _place(read.series_witness, first, len(witnesses))
+    if owner is not None and read.series:
+        witnesses[owner] = replace(witnesses[owner], series=_series(read.series))
     return tuple(witnesses)
+
+
+def _place(named: int | None, otherwise: int, count: int) -> int | None:
+    """Which witness something belongs to; None where there is no such witness."""
+    place = otherwise if named is None else named
+    return place if place < count else None
 
 
 def _witness(w: wire.WitnessWire) -> Witness:
@@ -84,10 +96,26 @@ def _witness(w: wire.WitnessWire) -> Witness:
         {n: Weight(float(v.declared), _maybe(v.low), _maybe(v.high)) for n, v in w.weights.items()},
         w.weights_note,
         tuple(w.rivals),
-        {n: _share(t.share) for n, t in w.balance.terms.items()} if w.balance else {},
-        balance=_balance(w.balance) if w.balance else None,
-        replays=tuple(_replay(r) for r in w.replays),
-        means=_named(w.means),
+        {n: _share(t.share) for n, t in w.balance.terms.items()}
+        if w.balance
+        else _shares(w.shares),
+        _series(w.series),
+        _balance(w.balance) if w.balance else None,
+        _identification(w.identification) if w.identification else None,
+        tuple(_replay(r) for r in w.replays),
+        _named(w.means),
+        tuple(StepRange(r.first, r.last, r.rows) for r in w.violation_ranges),
+    )
+
+
+def _identification(found: wire.IdentificationWire) -> Identification:
+    weights = {
+        term: FoundWeight(float(w.weight), float(w.low), float(w.high), w.settled)
+        for term, w in found.weights.items()
+    }
+    runners_up = tuple(found.runners_up)
+    return Identification(
+        found.total, found.formula, weights, runners_up, found.left_out, found.rows
     )
 
 
@@ -184,6 +212,10 @@ def _shares(shares: Mapping[str, wire.ShareWire]) -> dict[str, Share]:
 
 def _named(numbers: Mapping[str, wire.Number]) -> dict[str, float]:
     return {name: float(number) for name, number in numbers.items()}
+
+
+def _series(series: Mapping[str, list[wire.Number]]) -> dict[str, list[float]]:
+    return {name: _numbers(values) for name, values in series.items()}
 
 
 def _numbers(values: list[wire.Number]) -> list[float]:

@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 from lossaudit.model.balance import Balance, Course, Share
 from lossaudit.model.finding import Finding, Location
 from lossaudit.model.identification import Identification
+from lossaudit.model.places import fingerprints
 from lossaudit.model.replay import Replay
 from lossaudit.model.reproduction import Reproduction
 from lossaudit.model.result import SCHEMA, Result, Violation, Witness
@@ -18,9 +19,10 @@ from lossaudit.model.result import SCHEMA, Result, Violation, Witness
 
 def encode_result(result: Result) -> dict[str, Any]:
     """The whole result; keys in the published order."""
-    weighed = [w for w in result.witnesses if w.shares or w.balance is not None]
-    shared = next((w for w in weighed if w.shares), weighed[0] if weighed else None)
-    plotted = next((w for w in result.witnesses if w.series), None)
+    witnesses = result.witnesses
+    weighed = [k for k, w in enumerate(witnesses) if w.shares or w.balance is not None]
+    shared = next((k for k in weighed if witnesses[k].shares), weighed[0] if weighed else None)
+    plotted = next((k for k, w in enumerate(witnesses) if w.series), None)
     return {
         "schema": SCHEMA,
         "version": result.version,
@@ -34,15 +36,42 @@ def encode_result(result: Result) -> dict[str, Any]:
             "sha256": result.spec.sha256,
             "dtype": result.spec.dtype,
             "sources": list(result.spec.sources),
+            "location": _location(result.spec.location) if result.spec.location else None,
         },
-        "witnesses": [encode_witness(w) for w in result.witnesses],
-        "findings": [encode_finding(f) for f in result.findings],
-        "balance": encode_balance(shared) if shared else {"terms": {}},
-        "series": {k: encode_value(list(v)) for k, v in plotted.series.items()} if plotted else {},
+        "witnesses": [
+            encode_witness(w) | _further(w, k == shared, k == plotted)
+            for k, w in enumerate(witnesses)
+        ],
+        "findings": [
+            encode_finding(f) | {"fingerprint": fingerprint}
+            for f, fingerprint in zip(result.findings, fingerprints(result), strict=True)
+        ],
+        "balance": {"terms": {}} if shared is None else encode_balance(witnesses[shared]),
+        "balance_witness": shared,
+        "series": {} if plotted is None else _series(witnesses[plotted]),
+        "series_witness": plotted,
         "skipped": [{"check": check, "reason": reason} for check, reason in result.skipped],
         "environment": dict(result.environment),
+        "fail_on": result.fail_on.value,
+        "checks": list(result.checks),
+        "rules": [encode_value(rule) for rule in result.rules],
+        "repository_paths": dict(result.repository_paths),
         **_reproduction(result.reproduction),
     }
+
+
+def _further(witness: Witness, is_shared: bool, is_plotted: bool) -> dict[str, Any]:
+    """Shares and series of a witness that are not those at the document's top."""
+    found: dict[str, Any] = {}
+    if witness.shares and witness.balance is None and not is_shared:
+        found["shares"] = {n: _share(s) for n, s in witness.shares.items()}
+    if witness.series and not is_plotted:
+        found["series"] = _series(witness)
+    return found
+
+
+def _series(witness: Witness) -> dict[str, Any]:
+    return {name: encode_value(list(values)) for name, values in witness.series.items()}
 
 
 def _reproduction(made: Reproduction | None) -> dict[str, Any]:
@@ -75,6 +104,7 @@ def encode_witness(witness: Witness) -> dict[str, Any]:
         "violations": witness.violations,
         "first_violation": violations[0] if violations else None,
         "first_violations": violations,
+        "violation_ranges": [encode_value(r) for r in witness.violation_ranges],
         "weights": {
             name: encode_value({"declared": w.declared, "low": w.low, "high": w.high})
             for name, w in witness.weights.items()
@@ -139,6 +169,7 @@ def encode_finding(finding: Finding) -> dict[str, Any]:
         "location": _location(finding.location) if finding.location else None,
         "witness": finding.witness,
         "evidence": encode_value(dict(finding.evidence)),
+        "known": finding.known,
     }
 
 

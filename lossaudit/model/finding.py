@@ -59,6 +59,7 @@ class Finding(Struct, frozen=True):
         location: where in the audited file, or None.
         evidence: further numbers, JSON-ready.
         witness: the witness's source, for sorting and display.
+        known: why it is accepted, as the baseline says; empty where it is in none.
     """
 
     check: str
@@ -68,3 +69,4 @@ class Finding(Struct, frozen=True):
     location: Location | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     witness: str = ""
+    known: str = ""

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from lossaudit.model.balance import Balance, Share
-from lossaudit.model.finding import Finding, Location, Verdict
+from lossaudit.model.finding import Finding, Location, Severity, Verdict
 from lossaudit.model.identification import Identification
 from lossaudit.model.replay import Replay
 from lossaudit.model.reproduction import Reproduction
@@ -55,6 +55,14 @@ class Violation(Struct, frozen=True):
         if not math.isfinite(self.residual):
             return math.inf
         return abs(self.residual) / self.tolerance if self.tolerance > 0 else math.inf
+
+
+class StepRange(Struct, frozen=True):
+    """Violating rows that follow one another: first and last step, as logged, and their number."""
+
+    first: int
+    last: int
+    rows: int
 
 
 class Weight(Struct, frozen=True):
@@ -111,6 +119,7 @@ class Witness(Struct, frozen=True):
         series: step, total, recomputed, residual, tolerance and terms, downsampled for plots.
         replays: the steps that were recomputed, where the witness is a replay.
         means: of the recomputed total and of each term in float64 over the replays, summed exactly.
+        violation_ranges: the first runs of violating rows, neighbours among the decided ones.
     """
 
     kind: str
@@ -138,10 +147,14 @@ class Witness(Struct, frozen=True):
     identification: Identification | None = None
     replays: tuple[Replay, ...] = ()
     means: Mapping[str, float] = field(default_factory=dict)
+    violation_ranges: tuple[StepRange, ...] = ()
 
 
 class Declared(Struct, frozen=True):
-    """What was declared: the spec as far as a report needs it."""
+    """What was declared: the spec as far as a report needs it.
+
+    `location` is the formula's line in the spec file; None for presets and `--formula`.
+    """
 
     name: str
     formula: str
@@ -149,10 +162,27 @@ class Declared(Struct, frozen=True):
     sha256: str = ""
     dtype: str = "float32"
     sources: tuple[str, ...] = ()
+    location: Location | None = None
+
+
+class Rule(Struct, frozen=True):
+    """A check that found something: its name, its one-line summary, and its manual page."""
+
+    check: str
+    summary: str
+    help: str
 
 
 class Result(Struct, frozen=True):
-    """Everything that one audit found; the same inputs give an equal result."""
+    """Everything that one audit found; the same inputs give an equal result.
+
+    Attributes:
+        skipped: (check or other thing that was not done, why).
+        fail_on: the least severity that gives exit code 1.
+        checks: names of the checks that were put to each log.
+        rules: manual pages of those that found something.
+        repository_paths: path as named -> path inside the repository, where those differ.
+    """
 
     verdict: Verdict
     exit_code: ExitCode
@@ -163,6 +193,10 @@ class Result(Struct, frozen=True):
     skipped: tuple[tuple[str, str], ...] = ()
     version: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    fail_on: Severity = Severity.ERROR
+    checks: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    repository_paths: Mapping[str, str] = field(default_factory=dict)
     reproduction: Reproduction | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from typing import Annotated, Literal, TypeVar
 from msgspec import Meta, Struct
 
 from lossaudit.model.balance import Sign, Trend
-from lossaudit.model.finding import Finding, Location, Verdict
+from lossaudit.model.finding import Finding, Location, Severity, Verdict
+from lossaudit.model.identification import RunnerUp
 from lossaudit.model.replay import Depth, StoredFile
 from lossaudit.model.reproduction import Reproduction
-from lossaudit.model.result import Rival
+from lossaudit.model.result import Rival, Rule
 
 MANY = 1000
 """Witnesses, terms, rivals and points of a course; nothing of ours has more."""
@@ -112,6 +113,34 @@ class WeightWire(Struct):
     high: Number | None
 
 
+class RangeWire(Struct):
+    """One of "violation_ranges"."""
+
+    first: Step
+    last: Step
+    rows: Count
+
+
+class FoundWeightWire(Struct):
+    """One of "weights" of an identification."""
+
+    weight: Number
+    low: Number
+    high: Number
+    settled: bool
+
+
+class IdentificationWire(Struct):
+    """An "identification"."""
+
+    total: str = ""
+    formula: str = ""
+    weights: Named[FoundWeightWire] = {}
+    runners_up: Few[RunnerUp] = []
+    left_out: Annotated[dict[str, str], Meta(max_length=10 * MANY)] = {}
+    rows: Count = 0
+
+
 class IntervalWire(Struct):
     """A "total" of a replay, or one of "given"."""
 
@@ -182,6 +211,10 @@ class WitnessWire(Struct):
     replays: Annotated[list[ReplayWire], Meta(max_length=100 * MANY)] = []
     means: Named[Number] = {}
     balance: BalanceWire | None = None
+    identification: IdentificationWire | None = None
+    violation_ranges: Few[RangeWire] = []
+    shares: Named[ShareWire] = {}
+    series: Named[list[Number]] = {}
 
 
 class FormulaWire(Struct):
@@ -200,6 +233,7 @@ class SpecWire(Struct):
     sha256: str
     dtype: str = "float32"
     sources: Few[str] = []
+    location: Location | None = None
 
 
 class SkippedWire(Struct):
@@ -224,4 +258,10 @@ class ResultWire(Struct):
     series: Named[list[Number]]
     skipped: Few[SkippedWire]
     environment: Named[str]
+    balance_witness: Count | None = None
+    series_witness: Count | None = None
+    fail_on: Severity = Severity.ERROR
+    checks: Few[str] = []
+    rules: Few[Rule] = []
+    repository_paths: Annotated[dict[str, str], Meta(max_length=100 * MANY)] = {}
     reproduction: Reproduction | None = None

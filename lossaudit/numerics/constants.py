@@ -49,7 +49,7 @@ def _shared(telling: Sequence[Resolution], cautious: bool) -> Resolution:
     choose = _least if cautious else _most
     bits = {r.grid: FORMATS[r.grid].significand_bits for r in telling}
     return Resolution(
-        choose([r.decimals for r in telling]),
+        choose([r.coarsest_decimals() if cautious else r.decimals for r in telling]),
         choose([r.digits for r in telling]),
         (min if cautious else max)(bits, key=lambda grid: bits[grid]),
         next((r.narrowed for r in telling if r.narrowed), None),

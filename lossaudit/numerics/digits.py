@@ -74,7 +74,7 @@ def most_digits(largest: float, decimals: int | None) -> int:
     """The most significant digits that a decimal of so many places has, up to a size."""
     if decimals is None or largest == 0:
         return 0 if largest == 0 else MOST_DIGITS + 1
-    return int(_decade(np.array([largest]))[0]) + 1 + decimals
+    return int(decades(np.array([largest]))[0]) + 1 + decimals
 
 
 def is_tqdm(values: Floats) -> bool:
@@ -91,7 +91,7 @@ def is_tqdm(values: Floats) -> bool:
 
 
 def _has_digits(values: Floats, digits: int) -> Bools:
-    shift = digits - 1 - _decade(values)
+    shift = digits - 1 - decades(values)
     up, down = 10.0 ** np.clip(shift, 0, 22), 10.0 ** np.clip(-shift, 0, 22)
     fits = np.asarray(np.rint(values * up / down) / up * down == values)
     for i in np.flatnonzero(np.abs(shift) > 22):  # powers of ten are inexact there: ask the text
@@ -99,7 +99,7 @@ def _has_digits(values: Floats, digits: int) -> Bools:
     return fits
 
 
-def _decade(values: Floats) -> Floats:
+def decades(values: Floats) -> Floats:
     """floor(log10 |v|), exact at powers of ten; 0 for zero."""
     magnitude = np.abs(values)
     place = np.frexp(magnitude)[1] - _FIRST_BINADE
@@ -109,10 +109,28 @@ def _decade(values: Floats) -> Floats:
     return decade
 
 
+def last_places(values: Floats, most: int) -> Floats:
+    """log10 of the unit of each value's last digit that is not zero: -2 for 0.25, 2 for 1200.
+
+    Returns:
+        Shape as given; infinity for zero, minus infinity for a number of more than `most` digits.
+    """
+    found = np.where(values == 0, np.inf, -np.inf)
+    pending = np.flatnonzero((values != 0) & np.isfinite(values))
+    decade = decades(values)
+    for digits in range(1, most + 1):
+        if not len(pending):
+            break
+        fits = _has_digits(values[pending], digits)
+        found[pending[fits]] = decade[pending[fits]] - digits + 1
+        pending = pending[~fits]
+    return found
+
+
 def digit_spacing(values: Floats, digits: int) -> Floats:
     """Spacing of decimals with that many significant digits at each value; 0 at zero."""
     safe = np.where(np.isfinite(values), values, 0.0)
-    return np.where(safe == 0, 0.0, 10.0 ** (_decade(safe) - digits + 1))
+    return np.where(safe == 0, 0.0, 10.0 ** (decades(safe) - digits + 1))
 
 
 def decimals_before_storage(values: Floats, storage: FloatFormat, at_least: int = 0) -> int | None:

@@ -58,12 +58,14 @@ class Sample(Struct, frozen=True):
         different: how many different ones the whole column has, counted up to `MANY`.
         count: finite values.
         largest: of |values|.
+        ordered: the values that `distinct` was taken from, in the order in which they were written.
     """
 
     distinct: Floats
     different: int
     count: int
     largest: float
+    ordered: Floats
 
 
 def finite_blocks(column: Written) -> Iterator[Floats]:
@@ -91,9 +93,19 @@ def take_sample(column: Written) -> Sample:
     for block in finite_blocks(column):
         picked.append(block[-at % stride :: stride])
         at += len(block)
-    values = distinct(np.concatenate([np.zeros(0), *picked]))
+    ordered = np.concatenate([np.zeros(0), *picked])
+    values = distinct(ordered)
     different = len(few) - int(0.0 in few)
-    return Sample(values[values != 0], different, count, largest)
+    return Sample(values[values != 0], different, count, largest, ordered)
+
+
+def ends_and_middle(values: Floats, most: int = 2048) -> Floats:
+    """Some of the values, in order: a quarter of them from each end, the rest spread between."""
+    if len(values) <= most:
+        return values
+    end = most // 4
+    middle = values[end : len(values) - end]
+    return np.concatenate([values[:end], middle[:: 1 + 2 * len(middle) // most], values[-end:]])
 
 
 def decimals_of(column: Written) -> int | None:
@@ -151,7 +163,11 @@ def _grown(
 
 
 def grids_that_hold(
-    column: Written, sample: Sample, half: Callable[[Floats], Floats], storage: FloatFormat
+    column: Written,
+    sample: Sample,
+    half: Callable[[Floats], Floats],
+    storage: FloatFormat,
+    mixed: bool = False,
 ) -> list[FloatFormat]:
     """The formats coarser than the storage on whose grid every value lies, coarsest first.
 
@@ -160,6 +176,7 @@ def grids_that_hold(
         sample: of them; most formats are excluded by it.
         half: what printing may have moved each value by.
         storage: how the file keeps the numbers.
+        mixed: whether zero may have been written more coarsely than other values.
     """
 
     def holds(form: FloatFormat, values: Floats) -> bool:
@@ -172,7 +189,8 @@ def grids_that_hold(
         # a tie such as 0.03125 printed as 0.0312 is half a unit off
         return bool(np.all(off_grid <= width + 2 * np.spacing(np.abs(values))))
 
-    least = float(half(np.zeros(1)).max())  # no half-width is below that of zero
+    # else no half-width is below that of zero
+    least = 0.0 if mixed else float(half(np.zeros(1)).max())
 
     def holds_up_to(form: FloatFormat, largest: float) -> bool:
         return largest <= form.largest and 0.5 * float(form.ulp(np.array([largest]))[0]) <= least

@@ -6,6 +6,7 @@ from lossaudit.model.finding import Verdict
 from lossaudit.model.result import Result, Rival, Witness
 from lossaudit.rendering.grid import Cell, Grid, Heading
 from lossaudit.rendering.safe_text import clip, escape_text, shorten_middle
+from lossaudit.rendering.short_paths import short_paths
 
 WITHOUT_ROWS = ("source", "document")
 """Kinds of witness that state a formula once: "1/1 rows" would say nothing."""
@@ -22,7 +23,8 @@ def agreement_grid(result: Result, width: int) -> Grid:
     """
     room = min(max(width // (len(result.witnesses) + 1) - 6, 16), 56)
     headings = [Heading("formula", wraps=True)]
-    headings += [_heading(w, room) for w in result.witnesses]
+    names = short_paths([w.source for w in result.witnesses])
+    headings += [_heading(w.kind, names[w.source], room) for w in result.witnesses]
     first = Cell("declared", "strong", clip(result.spec.formula, LONGEST_FORMULA))
     rows = [(first, *(_declared_cell(w) for w in result.witnesses))]
     for name, formula in _named(result) + _survivors(result):
@@ -32,9 +34,8 @@ def agreement_grid(result: Result, width: int) -> Grid:
     return Grid("Agreement", tuple(headings), tuple(rows), _note(result))
 
 
-def _heading(witness: Witness, room: int) -> Heading:
-    path = shorten_middle(escape_text(witness.source), room)
-    return Heading(witness.kind, wraps=True, detail=path)
+def _heading(kind: str, path: str, room: int) -> Heading:
+    return Heading(kind, wraps=True, detail=shorten_middle(escape_text(path), room))
 
 
 def _named(result: Result) -> list[tuple[str, str]]:

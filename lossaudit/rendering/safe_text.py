@@ -33,10 +33,14 @@ def escape_text(text: str) -> str:
         >>> print(escape_text("loss\x1b[31m"))
         loss\x1b[31m
     """
+    return _COMMAND.sub(lambda m: _escape(m[0]), show_hidden(text))
+
+
+def show_hidden(text: str) -> str:
+    """The same for text that no runner can take for a command of its own."""
     if not text.isprintable():
         text = "".join(c if c.isprintable() else _escape(c) for c in text)
-    text = _INVISIBLE.sub(lambda m: _escape(m[0]), text)
-    return _COMMAND.sub(lambda m: _escape(m[0]), text)
+    return _INVISIBLE.sub(lambda m: _escape(m[0]), text)
 
 
 def escape_json(text: str) -> str:

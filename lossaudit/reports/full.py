@@ -113,6 +113,8 @@ def _finding_text(finding: Finding, width: int) -> Text:
     text.append("\n").append_text(safe(finding.message))
     if also := also_fits(finding):
         text.append("\n").append_text(safe(also))
+    if finding.known:
+        text.append("\n").append_text(safe(f"Known, so it changes no exit code: {finding.known}"))
     return text
 
 

@@ -37,7 +37,9 @@ def load_spec(name_or_path: str) -> Spec:
             expected=f"a spec file, or one of {', '.join(known) or '(no presets)'}",
             hint=did_you_mean(name_or_path, known),
         )
-    return _read(path)
+    spec = _read(path)
+    is_preset = path.parent == _presets_folder()
+    return replace(spec, line=0) if is_preset else spec  # a preset is no file of the user's
 
 
 def spec_path(name_or_path: str) -> Path | None:

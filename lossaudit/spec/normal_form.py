@@ -199,3 +199,8 @@ def _multiply(left: Terms, right: Terms) -> Terms:
             key = tuple(sorted(powers.items()))
             product[key] = product.get(key, Fraction(0)) + c * d
     return product
+
+
+def in_backquotes(name: str) -> str:
+    """A name for a message: in backquotes once, also where a formula writes it so already."""
+    return name if "`" in name else f"`{name}`"

@@ -35,6 +35,7 @@ class Spec(Struct, frozen=True):
         sources: where the declared formula is stated.
         summary: one line.
         path, sha256: of the spec's file; of the texts where there is no file.
+        line: of the formula in the user's spec file; 0 for presets and `--formula`.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Spec(Struct, frozen=True):
     summary: str = ""
     path: str = ""
     sha256: str = ""
+    line: int = 0
 
 
 def sha256_of(data: bytes) -> str:

@@ -48,7 +48,9 @@ def read_spec(path: Path) -> Spec:
     if problems:
         raise SpecError(str(path), problems)
     spec = _spec(file, trees, weights, path, sha256_of(data))
-    return replace(spec, accumulation_steps=accumulation, ranks=ranks)
+    node = root.find("formula")
+    line = node.line if node else 0
+    return replace(spec, accumulation_steps=accumulation, ranks=ranks, line=line)
 
 
 def _spec(

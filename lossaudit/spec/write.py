@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from lossaudit.errors import LossauditError, UsageError
@@ -28,14 +29,20 @@ def spec_text(spec: Spec) -> str:
     return "\n".join([*lines, ""])
 
 
-def write_spec(spec: Spec, path: str) -> None:
-    """Write a spec file, and read it back: what cannot be read as it was meant is an error.
+def write_spec(spec: Spec, path: str, comments: Sequence[str] = ()) -> None:
+    """Write a new spec file, and read it back: what cannot be read as meant is an error.
+
+    Args:
+        spec: what to write.
+        path: of a file that is not there.
+        comments: what stands above it, one line each.
 
     Raises:
         UsageError: if the file cannot be written, or a tag cannot stand in a spec.
     """
     try:
-        Path(path).write_text(spec_text(spec), encoding="utf-8", newline="\n")
+        with Path(path).open("x", encoding="utf-8", newline="\n") as file:
+            file.write("".join(f"# {_in_a_comment(c)}\n" for c in comments) + spec_text(spec))
     except OSError as error:
         raise UsageError(
             f"the spec cannot be written: {error.strerror or error}", where=path
@@ -46,6 +53,11 @@ def write_spec(spec: Spec, path: str) -> None:
         Path(path).unlink()
         raise UsageError(f"no spec file can hold this formula: {error}", where=path) from None
     assert render(found.formula) == render(spec.formula)
+
+
+def _in_a_comment(text: str) -> str:
+    """A text for a comment: one line, and nothing that a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _quoted(text: str) -> str:

@@ -9,12 +9,18 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from lossaudit.model.table import Floats, Ints
 from lossaudit.witnesses.json_records import RefusedError, numbers_of, parse_json
-from lossaudit.witnesses.number_cells import parse_cells
+from lossaudit.witnesses.number_cells import (
+    Cells,
+    Span,
+    count_decimals_shown,
+    find_marks,
+    parse_cells,
+)
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?')
 _MARKS = b",}"
@@ -29,10 +35,13 @@ class JsonRows(Struct, frozen=True):
     Attributes:
         count: how many lines there are.
         columns: by tag, shape (count,) each.
+        decimals: by tag, the fewest and the most digits after the point; empty where the writer
+            did not choose them.
     """
 
     count: int
     columns: dict[str, Floats]
+    decimals: dict[str, Span] = field(default_factory=dict)
 
 
 class _Template(Struct, frozen=True):
@@ -51,10 +60,14 @@ class _Template(Struct, frozen=True):
     marks: int
 
 
-def read_block(text: bytes) -> JsonRows | None:
+def read_block(text: bytes, formatted: bool = False) -> JsonRows | None:
     """The numbers of a block of lines, or None where some line has other keys, or other values.
 
     Numbers are correctly rounded, and what JSON does not take for a number is none here.
+
+    Args:
+        text: the lines.
+        formatted: whether the writer chose the digits, so that they are counted.
     """
     line = text[: text.find(b"\n") + 1]
     if not text.endswith(b"\n") or len(line) > _LONGEST_LINE:
@@ -74,7 +87,15 @@ def read_block(text: bytes) -> JsonRows | None:
     columns = parse_cells(blanked, count, len(template.ends))
     if columns is None:
         return None
-    return JsonRows(count, {tag: columns[i].values for tag, i in template.tags.items()})
+    values = {tag: columns[i].values for tag, i in template.tags.items()}
+    return JsonRows(count, values, _shown(blanked, template, columns) if formatted else {})
+
+
+def _shown(blanked: bytes, template: _Template, columns: list[Cells]) -> dict[str, Span]:
+    """Fewest and most decimals by tag."""
+    marks = find_marks(blanked, len(columns))
+    spans = count_decimals_shown(marks, columns) if marks is not None else None
+    return {tag: spans[i] for tag, i in template.tags.items()} if spans is not None else {}
 
 
 def _learn(line: bytes) -> _Template | None:
@@ -134,9 +155,11 @@ def _stretches(buffer: bytearray, length: int) -> NDArray[np.void]:
 
 def _are_json(raw: NDArray[np.uint8], begins: Ints, ends: Ints) -> bool:
     """Whether cells begin and end as JSON's numbers do: `+1`, `.5`, `5.`, `05` and `nan` do not."""
-    digits = begins + (raw[begins] == ord("-"))
-    leading = raw[digits]
-    zeros = digits[leading == ord("0")]
+    leading = raw[begins]
+    if (negative := leading == ord("-")).any():
+        begins = begins + negative
+        leading = raw[begins]
+    zeros = begins[leading == ord("0")]
     return bool(
         _are_digits(leading).all()
         and _are_digits(raw[ends - 1]).all()
@@ -155,4 +178,4 @@ def _have_json_exponents(text: bytes) -> bool:
 
 
 def _are_digits(found: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    return (found >= ord("0")) & (found <= ord("9"))
+    return found - np.uint8(ord("0")) < 10  # what is below "0" wraps around

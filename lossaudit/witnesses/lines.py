@@ -93,7 +93,8 @@ def _whole_blocks(
         if not last:
             rest += piece
             continue
-        block, rest = bytes(rest) + piece[:last], bytearray(piece[last:])
+        block = b"".join((rest, memoryview(piece)[:last]))
+        rest = bytearray(memoryview(piece)[last:])
         yield line, block
         line += sum(count_byte(block, end) for end in counted)
     if rest:

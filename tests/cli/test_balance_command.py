@@ -194,3 +194,13 @@ def test_it_imports_no_torch_and_no_pydantic() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == ""
+
+
+def test_the_concise_report_answers_what_if() -> None:
+    text = balance(MAIN, *SPEC, "--what-if", "loss_lip=1.0,4.0", "--format", "concise").stdout
+    asked = [line for line in text.splitlines() if "what if" in line]
+    assert [line.split(": ")[2] for line in asked] == ["loss_lip = 1", "loss_lip = 4"]
+    assert all("loss_lip " in line and "loss_latents " in line for line in asked)
+    found = as_json(MAIN, *SPEC, "--what-if", "loss_lip=4")["balance"]["what_if"][0]
+    share = found["shares"]["loss_lip"]["p50"]
+    assert f"loss_lip {100 * share:.1f}%" in asked[1]

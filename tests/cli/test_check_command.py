@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from lossaudit.cli.output import page_of_output
+
 ROOT = Path(__file__).parent.parent.parent
 RUNS = ROOT / "fixtures" / "musetalk-tiny" / "runs"
 MAIN = str(RUNS / "main" / "log.jsonl")
@@ -295,3 +297,13 @@ def test_rival_may_be_added_to_a_spec() -> None:
     assert lossaudit(*args, "--rival", "diagram=loss_lip").returncode == 2
     same = lossaudit(*args, "--rival", "loss_latents + other")
     assert same.returncode == 3  # a rival that cannot be evaluated is not refuted
+
+
+@pytest.mark.parametrize(
+    ("said", "width"), [("80", 80), ("120", 120), ("", 100), ("wide", 100), ("0", 100), ("9", 60)]
+)
+def test_columns_sets_the_width_in_a_pipe(
+    monkeypatch: pytest.MonkeyPatch, said: str, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", said)
+    assert page_of_output().width == width

@@ -134,3 +134,36 @@ def test_logs_of_different_formulas_are_no_pass() -> None:
     run = lossaudit("identify", str(MAIN), str(FIGURE), "--format", "concise")
     assert run.returncode == 3
     assert "the logs follow different formulas" in run.stdout
+
+
+def test_a_written_spec_is_said_and_an_undecided_one_says_so_itself(
+    tmp_path: Path, noise: dict[str, list[float]]
+) -> None:
+    spec = tmp_path / "s.yaml"
+    run = lossaudit("identify", str(MAIN), "--write-spec", str(spec), "-q")
+    assert run.stderr == f"{spec} was written\n"
+    assert not spec.read_text().startswith("#")
+    total = [round(2 * a + b, 1) for a, b in zip(noise["a"], noise["b"], strict=True)]
+    path = log(tmp_path / "run.jsonl", {"loss": total, "a": noise["a"], "b": noise["b"]})
+    undecided = tmp_path / "u.yaml"
+    run = lossaudit("identify", path, "--write-spec", str(undecided), "-q")
+    assert run.returncode == 3
+    said = "undecided: other formulas may fit the log as well"
+    assert run.stderr == f"{undecided} was written; {said}\n"
+    assert undecided.read_text().startswith(f"# {said}: ")
+    assert lossaudit("check", path, "-s", str(undecided)).returncode in (0, 3)
+
+
+def test_a_spec_that_exists_is_not_replaced(tmp_path: Path) -> None:
+    spec = tmp_path / "s.yaml"
+    spec.write_text("name: mine\n")
+    run = lossaudit("identify", str(MAIN), "--write-spec", str(spec))
+    assert run.returncode == 2
+    assert "exists, and a spec that others check against is not replaced" in run.stderr
+    assert "try: name another file, or remove this one first" in run.stderr
+    assert spec.read_text() == "name: mine\n"
+
+
+def test_a_glob_that_leaves_nothing_out_is_said() -> None:
+    run = lossaudit("identify", str(MAIN), "--without", "lr", "--without", "no/*", "-q")
+    assert run.stderr == "--without 'no/*' matches no column beside the total\n"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from lossaudit.audit import check_logs
 from lossaudit.closure.binding import bind
 from lossaudit.model.log import Log
 from lossaudit.model.table import Column, Table
-from lossaudit.spec.load import spec_from_formula
+from lossaudit.spec.load import load_spec, spec_from_formula
 from lossaudit.spec.tree import render
 
 
@@ -73,3 +76,23 @@ def test_named_rival_that_is_the_formula_is_said_and_gives_way_to_automatic_ones
     binding = bind(spec, table("loss", "a", "b"))
     assert all(r.automatic for r in binding.rivals)
     assert binding.same_rivals == ("same",)
+
+
+def test_a_term_without_a_column_names_the_tags_tried_and_the_nearest_but_not_the_total(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "run.csv"
+    path.write_text("step,loss_total,loss_cls,other\n1,3,2,1\n2,3,2,1\n")
+    spec = tmp_path / "s.yaml"
+    spec.write_text(
+        "name: s\nformula: ce + cls\n"
+        "log: {total: [loss_total], terms: {ce: [loss_ce, ce/loss], cls: [loss_cls]}}\n"
+    )
+    reason = check_logs(load_spec(str(spec)), [str(path)]).reason
+    assert reason == (
+        "the log holds the total but not every term: no column for `ce` (looked for `loss_ce`, "
+        "`ce/loss`)"
+    )
+    path.write_text("step,loss_total,loss_cls,loss_c\n1,3,2,1\n2,3,2,1\n")
+    reason = check_logs(load_spec(str(spec)), [str(path)]).reason
+    assert reason.endswith("(looked for `loss_ce`, `ce/loss`; the log has `loss_c`)")

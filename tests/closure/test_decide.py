@@ -15,8 +15,8 @@ from lossaudit.closure.decide import Block, Decision, decide
 from lossaudit.model.table import Column
 from lossaudit.numerics.bounded import Arithmetic
 from lossaudit.numerics.constants import resolve_constants
+from lossaudit.numerics.find_resolution import find_resolution
 from lossaudit.numerics.formats import FORMATS
-from lossaudit.numerics.resolution import find_resolution
 from lossaudit.spec.formula import parse_formula
 from lossaudit.spec.tree import names
 

@@ -161,3 +161,18 @@ def test_rows_that_do_not_tell_where_the_weight_changes_are_said(tmp_path: Path)
     found = error(audit(tmp_path, terms, weighted(terms, b=scale), ".4f"))
     said = "`b` has weight 1 up to step 49 and 2 from step 60 on (the rows between do not tell"
     assert said in found.message
+
+
+@pytest.mark.parametrize("weights", [(2.0, 2.0), (2.0, 0.0), (2.2, 1.0), (1.0, 1.0), (1.0, 2.0)])
+def test_tags_that_need_backquotes_have_them_once(
+    tmp_path: Path, weights: tuple[float, float]
+) -> None:
+    a, b = np.random.default_rng(2).uniform(0.1, 1.0, (2, 60))
+    rows = zip((weights[0] * a + weights[1] * b).tolist(), a.tolist(), b.tolist(), strict=True)
+    path = tmp_path / "run.csv"
+    path.write_text("train/loss,loss lip,lat-x\n" + "".join(f"{t},{x},{y}\n" for t, x, y in rows))
+    spec = spec_from_formula("`train/loss` = 2*`loss lip` + `lat-x`")
+    result = check_logs(spec, [str(path)])
+    said = [result.reason, *(f.message for f in result.findings)]
+    assert not [text for text in said if "``" in text]
+    assert any("`loss lip`" in text or "`lat-x`" in text for text in said)

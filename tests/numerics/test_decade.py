@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis.strategies import floats
 
-from lossaudit.numerics.digits import _decade
+from lossaudit.numerics.digits import decades
 
 
 @given(floats(1e-300, 1e300))
@@ -20,16 +20,16 @@ from lossaudit.numerics.digits import _decade
 @example(5e-324)
 @example(1.7976931348623157e308)
 def test_it_is_the_adjusted_exponent_of_the_decimal(value: float) -> None:
-    near = _decade(np.array([value, -value]))
+    near = decades(np.array([value, -value]))
     shown = Decimal(repr(value)).adjusted()  # 0.1 is a decimal of its own decade, whatever its bits
     assert near.tolist() == [shown, shown]
 
 
 def test_powers_of_ten_are_exact() -> None:
     powers = np.array([float(f"1e{k}") for k in range(-307, 309)])
-    assert _decade(powers).tolist() == list(range(-307, 309))
-    assert _decade(np.nextafter(powers, 0)).tolist() == list(range(-308, 308))
+    assert decades(powers).tolist() == list(range(-307, 309))
+    assert decades(np.nextafter(powers, 0)).tolist() == list(range(-308, 308))
 
 
 def test_zero_and_what_is_not_finite_have_none() -> None:
-    assert _decade(np.array([0.0, -0.0, np.inf, -np.inf, np.nan])).tolist() == [0.0] * 5
+    assert decades(np.array([0.0, -0.0, np.inf, -np.inf, np.nan])).tolist() == [0.0] * 5

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from lossaudit.model.table import Column
 from lossaudit.numerics.constants import resolve_constants
 from lossaudit.numerics.digits import fewest_decimals, fewest_digits
+from lossaudit.numerics.find_resolution import find_resolution
 from lossaudit.numerics.formats import FORMATS
-from lossaudit.numerics.resolution import Resolution, find_resolution
+from lossaudit.numerics.resolution import Resolution
 
 MAGNITUDES = {
     "around one": (0.01, 20.0, False),

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from lossaudit.model.log import Log
 from lossaudit.model.table import Column, Storage, Table
 from lossaudit.numerics.digits import fewest_decimals
+from lossaudit.numerics.find_resolution import find_resolutions
 from lossaudit.numerics.formats import FORMATS
-from lossaudit.numerics.resolution import find_resolutions
 from lossaudit.numerics.sample import grids_that_hold, take_sample
 
 FORMS = ["%.3f", "%.6f", "%.4g", "%.8g", "%.17g", "%.0f", "%.3g"]

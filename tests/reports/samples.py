@@ -10,11 +10,14 @@ from msgspec.structs import replace
 
 from lossaudit.model.balance import Share
 from lossaudit.model.finding import Finding, Location, Severity, Verdict
+from lossaudit.model.identification import FoundWeight, Identification, RunnerUp
 from lossaudit.model.result import (
     Declared,
     ExitCode,
     Result,
     Rival,
+    Rule,
+    StepRange,
     Violation,
     Weight,
     Witness,
@@ -293,6 +296,80 @@ HOSTILE_RESULT = Result(
     skipped=((HOSTILE, HOSTILE),),
     version=HOSTILE,
     environment={HOSTILE: HOSTILE},
+    checks=(HOSTILE, "z"),
+    rules=(Rule(HOSTILE, HOSTILE, HOSTILE), Rule("z", "", "")),
+    repository_paths={HOSTILE: "../" + HOSTILE},
+)
+
+ABSOLUTE = "/home/me/project/runs/stage1/log.jsonl"
+IN_CI = replace(
+    FAIL,
+    spec=replace(SPEC, location=Location("audits/musetalk.yaml", line=2)),
+    witnesses=(
+        replace(
+            REFUTED,
+            violation_ranges=(
+                StepRange(0, 1200, 380),
+                StepRange(1250, 1250, 1),
+                StepRange(-1, 7, 18),
+            ),
+        ),
+        replace(UNTOLD, source=ABSOLUTE, series=series((1.0, 2.0), 9)),
+    ),
+    findings=(
+        *FAIL.findings,
+        Finding(
+            "dominant-term",
+            Severity.WARNING,
+            "loss_latents makes up 91.0% of the total at the median.",
+            None,
+            None,
+            {"term": "loss_latents"},
+            ABSOLUTE,
+            "the second stage is meant to be so, see issue 12",
+        ),
+        Finding(
+            "damaged-input",
+            Severity.ERROR,
+            "not JSON: Unterminated string at column 13",
+            None,
+            Location(ABSOLUTE, line=9),
+            {},
+            ABSOLUTE,
+        ),
+    ),
+    fail_on=Severity.WARNING,
+    checks=("damaged-input", "dominant-term", "duplicate-steps", "rival-formula", "value-lattice"),
+    rules=(
+        Rule(
+            "dominant-term", "one term makes up nearly all", "One term.\n\n**How to fix**\n`w` up."
+        ),
+        Rule(
+            "rival-formula",
+            "the log follows a named rival",
+            "See `diagram`.\n\n**Source**\nIssue 80.",
+        ),
+    ),
+    repository_paths={ABSOLUTE: "runs/stage1/log.jsonl"},
+)
+IDENTIFIED = replace(
+    NO_FINDINGS,
+    witnesses=(
+        replace(
+            PASSING,
+            identification=Identification(
+                "loss",
+                "loss = 2*loss_lip + loss_latents",
+                {
+                    "loss_lip": FoundWeight(2.0, 1.999, 2.001, True),
+                    "loss_latents": FoundWeight(1.0, -math.inf, math.inf, False),
+                },
+                (RunnerUp("loss = 2*loss_lip + lat2", "`lat2` repeats loss_latents"),),
+                {"lr": "is constant"},
+                400,
+            ),
+        ),
+    ),
 )
 
 SAMPLES: dict[str, Result] = {
@@ -305,5 +382,7 @@ SAMPLES: dict[str, Result] = {
     "many-witnesses": MANY_WITNESSES,
     "no-findings": NO_FINDINGS,
     "empty": EMPTY,
+    "in-ci": IN_CI,
+    "identified": IDENTIFIED,
     **balances(PASS, HOSTILE),
 }

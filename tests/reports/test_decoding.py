@@ -9,7 +9,9 @@ import pytest
 from samples import FAIL, SAMPLES
 
 from lossaudit.model.decoding import decode_result
+from lossaudit.model.report import Page, Report
 from lossaudit.model.result import Result
+from lossaudit.registry import find, load
 
 
 def again(result: Result) -> dict[str, Any]:
@@ -19,6 +21,16 @@ def again(result: Result) -> dict[str, Any]:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_result_reads_back_as_what_was_written(name: str) -> None:
     assert again(SAMPLES[name]) == SAMPLES[name].to_dict()
+
+
+@pytest.mark.parametrize("form", load("lossaudit.reports", Report))
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_format_renders_a_stored_result_byte_by_byte_as_before(name: str, form: str) -> None:
+    stored = find("lossaudit.reports", "json", Report).render(SAMPLES[name], Page())
+    render = find("lossaudit.reports", form, Report).render
+    again = decode_result(json.loads(stored))
+    for page in (Page(), Page(120, colour=True)):
+        assert render(again, page) == render(SAMPLES[name], page)
 
 
 def test_it_reads_back_as_values_too() -> None:
@@ -82,6 +94,17 @@ def changed(path: list[Any], value: Any) -> dict[str, Any]:
         (["findings", 0, "steps"], [1]),
         (["series", "total"], [None]),
         (["environment"], {"python": 3}),
+        (["balance_witness"], -1),
+        (["series_witness"], "0"),
+        (["fail_on"], "fatal"),
+        (["checks"], [1]),
+        (["checks"], ["c"] * 1001),
+        (["rules"], [{"check": "a"}]),
+        (["repository_paths"], {"a": None}),
+        (["witnesses", 0, "violation_ranges"], [{"first": 0}]),
+        (["witnesses", 0, "violation_ranges"], [{"first": 0, "last": 2**64, "rows": 1}]),
+        (["spec", "location"], {"line": 3}),
+        (["findings", 0, "known"], None),
     ],
 )
 def test_what_the_layout_does_not_hold_is_refused_with_its_place(

@@ -98,6 +98,7 @@ def test_the_example_of_the_design_loads_whole() -> None:
         summary="the code's formula, not the figure's",
         path=str(path),
         sha256=spec.sha256,
+        line=4,
     )
     assert len(spec.sha256) == 64
 

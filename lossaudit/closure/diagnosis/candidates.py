@@ -15,7 +15,7 @@ from lossaudit.closure.panel import Panel
 from lossaudit.closure.rivals import monomial_name
 from lossaudit.closure.trial import Blocks
 from lossaudit.numerics.simplest import simplest_number
-from lossaudit.spec.normal_form import Monomial, Polynomial, to_expr
+from lossaudit.spec.normal_form import Monomial, Polynomial, in_backquotes, to_expr
 from lossaudit.spec.tree import Expr, to_float
 
 MOST_PAIRED = 12
@@ -36,7 +36,8 @@ def candidates(form: Polynomial) -> list[Candidate]:
     weights = {m: c for m, c in form.coefficients if m}
     found = []
     for monomial, weight in weights.items():
-        name, sign = monomial_name(monomial), Fraction(1 if weight > 0 else -1)
+        name = in_backquotes(monomial_name(monomial))
+        sign = Fraction(1 if weight > 0 else -1)
         if len(weights) > 1:
             found.append(_changed(form, {monomial: 2 * weight}, *_DOUBLED, name))
             if abs(weight) != 1:
@@ -45,18 +46,18 @@ def candidates(form: Polynomial) -> list[Candidate]:
     if len(weights) <= MOST_PAIRED:
         for pair in combinations(weights, 2):
             if len(weights) > 2:
-                names = "`, `".join(map(monomial_name, pair))
+                names = ", ".join(in_backquotes(monomial_name(m)) for m in pair)
                 found.append(_changed(form, dict.fromkeys(pair, Fraction(0)), *_MISSING, names))
     return found
 
 
 _PLAIN_SUM = "the logged terms hold their weights already, or their weights are never applied"
-_DOUBLED = "double-counted-term", "`{0}` is counted twice in the total"
-_MISSING = "term-not-in-total", "`{0}` are logged but not in the total"
-_TURNED = "formula-mismatch", "`{0}` has the opposite sign in the total"
+_DOUBLED = "double-counted-term", "{0} is counted twice in the total"
+_MISSING = "term-not-in-total", "{0} are logged but not in the total"
+_TURNED = "formula-mismatch", "{0} has the opposite sign in the total"
 _WEIGHTED = (
     "weighted-or-raw",
-    "`{0}` holds its weight already, or its weight is never applied",
+    "{0} holds its weight already, or its weight is never applied",
 )
 
 
@@ -81,8 +82,9 @@ def from_certified(form: Polynomial, outcome: Outcome) -> list[Candidate]:
             continue
         value, kind = _nearest_pattern(weight, low, high)
         changes[monomial] = value
-        kinds.append((kind, f"`{monomial_name(monomial)}` has weight {to_float(value):g}, "
-                            f"not {to_float(weight):g}"))  # fmt: skip
+        name = in_backquotes(monomial_name(monomial))
+        said = f"{name} has weight {to_float(value):g}, not {to_float(weight):g}"
+        kinds.append((kind, said))
     if not changes:
         return []
     check = kinds[0][0] if len({k for k, _ in kinds}) == 1 else "formula-mismatch"
@@ -137,7 +139,7 @@ def automatic(outcome: Outcome) -> Iterator[Candidate]:
             continue
         kind, _, what = rival.name.partition(" ")
         if kind == "drop":
-            said = f"`{what}` is logged but not in the total"
+            said = f"{in_backquotes(what)} is logged but not in the total"
             yield Candidate("term-not-in-total", said, rival.expr)
         elif kind == "exchange":
             said = f"the weights of {what} have changed places"

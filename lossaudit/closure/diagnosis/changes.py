@@ -20,7 +20,7 @@ from lossaudit.closure.outcome import Outcome
 from lossaudit.closure.trial import Trial
 from lossaudit.closure.weight_fold import Stretch
 from lossaudit.model.table import Bools, Ints
-from lossaudit.spec.normal_form import Polynomial, to_expr
+from lossaudit.spec.normal_form import Polynomial, in_backquotes, to_expr
 from lossaudit.spec.tree import Comparison, Expr, Name, Number, to_float, walk
 
 COVERED = 0.98
@@ -178,8 +178,8 @@ def _in_words(change: Change) -> str:
     before, after = (repr(w).removesuffix(".0") for w in (change.before, change.after))
     doubt = " (the rows between do not tell where it changes)" if change.apart else ""
     return (
-        f"`{change.term}` has weight {before} up to step {change.last:,} and {after} from step "
-        f"{change.first:,} on{doubt}"
+        f"{in_backquotes(change.term)} has weight {before} up to step {change.last:,} and {after} "
+        f"from step {change.first:,} on{doubt}"
     )
 
 

@@ -12,7 +12,7 @@ from lossaudit.closure.keys import find_keys
 from lossaudit.closure.rows import Join
 from lossaudit.model.finding import Location
 from lossaudit.model.table import Column
-from lossaudit.numerics.resolution import find_resolutions
+from lossaudit.numerics.find_resolution import find_resolutions
 
 SINGLE = ("step", "last", "rank-local")
 """Aggregates of a total that one forward pass can be compared with."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from lossaudit.witnesses.json_records import (
     numbers_of,
     parse_json,
 )
+from lossaudit.witnesses.json_text import keeps_zeros, shown_decimals
 from lossaudit.witnesses.lines import utf8_head
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import HEAD, LogStream
@@ -71,10 +73,11 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
 
     Inner objects become "outer.inner". Numbers are float64, strings that hold a number too.
     Blank lines and objects without numbers are no records. A line that is not JSON, that repeats a
-    key or holds an integer of over 4300 digits is left out and reported. `decimals` stays None.
+    key or holds an integer of over 4300 digits is left out and reported. `decimals` stays None
+    where nothing shows that the writer chose them (see `lossaudit.witnesses.json_text`).
     """
-    builder = TableBuilder()
-    for block in parsed_blocks(stream, read_block):
+    builder, formatted = TableBuilder(), keeps_zeros(stream.head)
+    for block in parsed_blocks(stream, partial(read_block, formatted=formatted)):
         if isinstance(block, Damage):
             yield block
             continue
@@ -91,7 +94,10 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
                     yield item
                 else:
                     rows.append(item)
-        builder.add_records(rows)
+        if formatted:
+            _add_shown(builder, block.line, block.text, rows)
+        else:
+            builder.add_records(rows)
         if len(builder) >= STRETCH:
             yield builder.build(stream.name)
     if len(builder):
@@ -100,8 +106,21 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
 
 def _table(first: int, rows: JsonRows, source: str) -> Table:
     every = np.arange(rows.count, dtype=np.int64)
-    columns = {tag: Column(tag, values, every) for tag, values in rows.columns.items()}
+    columns = {
+        tag: Column(tag, values, every, decimals=rows.decimals.get(tag))
+        for tag, values in rows.columns.items()
+    }
     return Table(source, columns, first + every)
+
+
+def _add_shown(builder: TableBuilder, first: int, block: bytes, rows: list[_Row]) -> None:
+    """Add records with the digits that their numbers show."""
+    lines = block.split(b"\n")
+    for line, numbers in rows:
+        builder.begin(line)
+        shown = shown_decimals(lines[line - first])
+        for tag, value in numbers.items():
+            builder.add(tag, value, shown.get(tag))
 
 
 def _read_fast(first: int, block: bytes) -> list[_Row] | None:

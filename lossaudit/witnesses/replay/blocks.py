@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 BLOCK = 1 << 17
 """Numbers of a block: large enough that calling torch costs little, small enough for a cache."""
 
+LARGE = 1 << 24
+"""Elements of a prediction beyond which torch's own function is not called, since it needs three to
+five times the tensor's memory, and beyond which reading it takes longer than everything else."""
+
 BLOCK_ELSEWHERE = 1 << 22
 """The same on a GPU, where a block must keep all cores busy."""
 
@@ -44,8 +48,7 @@ def split(views: Sequence[Tensor], dims: int, most: int) -> Iterator[tuple[Tenso
             yield from split([view[i] for view in views], dims - 1, most)
         return
     step = max(1, most // inner)
-    for start in range(0, shape[0], step):
-        yield tuple(view[start : start + step] for view in views)
+    yield from zip(*(view.split(step) for view in views), strict=True)  # type: ignore[no-untyped-call]
 
 
 class Scratch:
@@ -77,14 +80,23 @@ class Scratch:
             block = self._lent(block, torch.float32).copy_(block)
         return self._lent(block, torch.float64).copy_(block)
 
+    def single(self, block: Tensor) -> Tensor:
+        """Uninitialised float32 of the block's shape, ours until `begin`."""
+        import torch
+
+        return self._lent(block, torch.float32)
+
     def _lent(self, block: Tensor, dtype: torch.dtype) -> Tensor:
         import torch
 
-        count = block.numel()
-        if self._used == len(self._memory):
+        at, self._used = self._used, self._used + 1
+        if at == len(self._memory):
             self._memory.append(torch.empty(0, dtype=dtype, device=block.device))
-        if self._memory[self._used].numel() < count:
+        memory = self._memory[at]
+        if memory.shape == block.shape:
+            return memory
+        count = block.numel()
+        if memory.numel() < count:
             size = max(count, BLOCK)
-            self._memory[self._used] = torch.empty(size, dtype=dtype, device=block.device)
-        self._used += 1
-        return self._memory[self._used - 1][:count].view(block.shape)
+            memory = self._memory[at] = torch.empty(size, dtype=dtype, device=block.device)
+        return memory[:count].view(block.shape)

@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from lossaudit.witnesses.replay.adapter import Adapter, Autocast, Models, Tensors
+from lossaudit.witnesses.replay.adapter import (
+    Adapter,
+    Autocast,
+    Models,
+    PassOptions,
+    Tensors,
+)
 from lossaudit.witnesses.replay.names import listed
 
 if TYPE_CHECKING:
@@ -15,6 +22,12 @@ if TYPE_CHECKING:
 
 LEAST_VALUES = 64
 """Fewer values than this may lie on a coarse grid by chance, or by design."""
+
+
+MAY_BE_TF32 = "convolutions may have taken TF32 inputs, as cuDNN's do by default"
+
+SAME_NUMBERS = 10.0
+"""Other orders of float32 operations differ by up to 1.7 of what float64 does, TF32 by 400."""
 
 
 class Conditions(Struct, frozen=True):
@@ -56,7 +69,7 @@ def conditions_of(
     if autocast != "none":
         notes.append(f"autocast to {autocast}")
     if tf32:
-        notes.append("convolutions may have taken TF32 inputs, as cuDNN's do by default")
+        notes.append(MAY_BE_TF32)
     return Conditions(autocast, tf32, tuple(notes))
 
 
@@ -73,6 +86,35 @@ def grid_of(tensor: Tensor) -> Autocast | None:
         if torch.equal(values.to(getattr(torch, name)).float(), values):
             return name
     return "none"
+
+
+def with_tf32_seen(
+    conditions: Conditions, adapter: Adapter, models: Models, tensors: Tensors
+) -> Conditions:
+    """The conditions without TF32, where a batch shows that training decoded without it.
+
+    A decoder is the same at every step. So what it gave in training, and what it was given, tell
+    in which numbers it ran, whatever the weights under audit are.
+
+    Args:
+        conditions: as declared.
+        adapter, models: what decodes.
+        tensors: the batch; nothing is told unless it holds what the decoder takes and gives.
+    """
+    names = [n for n in adapter.outputs.get("decoder", ()) if n in tensors]
+    if not names or adapter.missing("decoder", tensors):
+        return conditions
+    one = {name: tensor[:1] for name, tensor in tensors.items() if tensor.dim()}
+    ours = adapter.forward(models, one, "decoder", PassOptions())
+    exact = adapter.forward(models, one, "decoder", PassOptions("float64"))
+    for name in names:
+        rounding = (ours[name].double() - exact[name]).abs().mean()
+        apart = (ours[name].double() - one[name].to(exact[name])).abs().mean()
+        if not apart <= SAME_NUMBERS * rounding:
+            return conditions
+    notes = [note for note in conditions.notes if note != MAY_BE_TF32]
+    seen = f"{listed(names)} as stored: decoded in float32, without TF32"
+    return replace(conditions, tf32=False, notes=(*notes, seen))
 
 
 def active_dropout(models: Models) -> list[str]:

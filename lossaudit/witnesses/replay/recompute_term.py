@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lossaudit.model.replay import Recomputed
 from lossaudit.numerics.formats import FORMATS
 from lossaudit.spec.definition import Definition
+from lossaudit.witnesses.replay.blocks import LARGE
 from lossaudit.witnesses.replay.in_torch import value_in_torch
 from lossaudit.witnesses.replay.layers import layers_of
 from lossaudit.witnesses.replay.regions import Region, parse_region
@@ -18,10 +19,6 @@ from lossaudit.witnesses.replay.term import Term, find_term, term_function
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-MOST_IN_TORCH = 1 << 24
-"""Elements of a prediction up to which torch's own function is called: it needs three to five
-times the tensor's memory. Beyond, `value` is the float64 one, rounded to training's dtype."""
 
 
 def recompute_term(
@@ -39,10 +36,10 @@ def recompute_term(
         region: in place of the definition's.
 
     Returns:
-        `value` as torch computes it from these tensors in `dtype`, or, above `MOST_IN_TORCH`
-        elements (`blocked`), `float64` rounded to it; `float64` from the same tensors; `low` and
-        `high`: what torch may give for them with any number of threads, on a CPU or a GPU. All are
-        NaN or infinite where the exact value is.
+        `value` as torch computes it from these tensors in `dtype`, or, above `LARGE` elements
+        (`blocked`), `float64` rounded to it; `float64` from the same tensors, of l1 on float32 ones
+        that large within 2**-24 of it; `low` and `high`: what torch may give for them with any
+        number of threads, on a CPU or a GPU. All are NaN or infinite where the exact value is.
 
     Raises:
         UsageError: if the definition names no known kind, reduction or region.
@@ -57,7 +54,7 @@ def recompute_term(
     if function.layered:
         exact = combined([(w, e) for w, e, _ in parts], 1, dtype)
         trained = combined([(w, t) for w, _, t in parts], 1, dtype)
-    blocked = any(term.cropped.prediction.numel() > MOST_IN_TORCH for _, term in terms)
+    blocked = any(term.cropped.prediction.numel() > LARGE for _, term in terms)
     value = _rounded(trained.value, dtype) if blocked else _added_in_torch(terms)
     low, high = _reach(trained, value, dtype)
     return Recomputed(value, exact.value, low, high, blocked)

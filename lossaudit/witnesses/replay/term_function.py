@@ -137,6 +137,8 @@ class TermFunction(Struct, frozen=True):
             own, to be written over.
         torch: (operands in training's dtype, definition, reduction) -> torch's own value. The
             reduction is mean, sum, batchmean or none; with none, one loss for each row.
+        in_float32: (a block of float32 operands, memory) -> the losses of its rows in that memory,
+            exact but for one rounding; for large tensors, or None.
         parameters: the keys of the definition that it reads, besides those of every kind.
         reductions: those that it has.
         roundings: the most roundings that one row's loss takes.
@@ -150,6 +152,7 @@ class TermFunction(Struct, frozen=True):
     arrange: Callable[[Operands, Definition], Arranged]
     losses: Callable[[Operands, Definition, Units], Losses]
     torch: Callable[[Operands, Definition, str], Tensor]
+    in_float32: Callable[[Operands, Tensor], Tensor] | None = None
     parameters: tuple[str, ...] = ()
     reductions: tuple[str, ...] = ("mean", "sum", "none")
     roundings: int = 8

@@ -8,6 +8,8 @@ bar), without quotes and without a number that leads it; one group in parenthese
 * `loss: 1.2 (1.4)` is two pairs: `loss` and `loss (mean)`, as torchvision's MetricLogger prints;
 * `Step 100/500000`, `[Epoch 3]`: counters need no separator, but must be called `epoch`, `step`,
   `iter`, `iteration`, `itr`, `batch`, `episode` or `update`, in any case; `/500000` is dropped;
+* tqdm's `14%|#  | 41/300 [` counts under the name `it`, where the line has other numbers but no
+  step of its own: `Epoch 1:` before a bar is no step;
 * a unit that follows is dropped: `1491Mb`, `0.5s`, `95.3%`, `31.2 ms`;
 * `tensor(0.5`, `np.float32(0.5`, `'0.5'` and `[0.5]` are their number.
 
@@ -47,6 +49,19 @@ _PAIR = re.compile(
     .replace(b"%%", b"%"),
     re.VERBOSE,
 )
+_BAR = re.compile(rb"[|%][ ]++(\d++)/\d++[ ]\[")
+_STEPS = frozenset(
+    (
+        b"step",
+        b"global_step",
+        b"_step",
+        b"iteration",
+        b"iter",
+        b"itr",
+        b"trainer/global_step",
+        b"it",
+    )
+)
 _MEAN = re.compile(rb"[ ]*+\([ ]*+(" + _NUMBER + rb")[ ]*+\)", re.VERBOSE)
 _SEPARATOR = re.compile(
     rb"[,;|\[\]{}:=<>#\x00-\x1f] | [ ][ ]++ | [ ]-[ ] | \xe2\x96[\x80-\x9f]?", re.VERBOSE
@@ -57,6 +72,7 @@ _WORD_END = re.compile(rb"[\w\x80-\xff]")
 _SOURCE_LINE = re.compile(rb"(?:\.py|:-?[\w<>.]++)\Z")
 
 MEAN = b" (mean)"
+BAR = b"it"
 
 
 class Pair(NamedTuple):
@@ -98,7 +114,16 @@ def find_pairs(line: bytes) -> list[Pair]:
             if match["total"] is None and (mean := _MEAN.match(line, match.end())):
                 pairs.append(Pair(name + MEAN, done + offset, *mean.span(1)))
         done = match.end()
-    return pairs
+    return _with_bar(pairs, line) if pairs else pairs
+
+
+def _with_bar(pairs: list[Pair], line: bytes) -> list[Pair]:
+    """The pairs, and where a progress bar stands, if nothing else tells the step."""
+    bar = _BAR.search(line)
+    if bar is None or any(p.tag.lower() in _STEPS for p in pairs):
+        return pairs
+    counter = Pair(BAR, bar.start(), *bar.span(1))
+    return sorted([*pairs, counter], key=lambda p: p.start)
 
 
 def _name(before: bytes) -> tuple[bytes, int]:

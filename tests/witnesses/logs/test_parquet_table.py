@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import polars as pl
@@ -95,6 +98,22 @@ def test_a_forged_byte_never_raises(place: int, byte: int) -> None:
 def test_arbitrary_bytes_never_raise(content: bytes) -> None:
     table, damage = read(PARQUET_TABLE, b"PAR1" + content + b"PAR1")
     assert (table, len(damage)) == (None, 1)
+
+
+def test_a_worker_that_ends_without_a_last_word_is_one_damage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = 'import sys; sys.stdin.read(); print(\'{"rows": 2, "columns": []}\')'
+
+    def worker(path: str, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            [sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=errors
+        )
+
+    monkeypatch.setattr(parquet_table, "_worker", worker)
+    message = "no readable Parquet file: polars ended with code 0; 2 rows were kept"
+    assert read(PARQUET_TABLE, KINDS)[1] == [Damage(message, "log", 0, "byte")]
 
 
 def test_a_reader_that_is_left_early_ends_its_worker() -> None:

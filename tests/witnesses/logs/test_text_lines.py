@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lossaudit.audit import check_logs
 from lossaudit.errors import UsageError
+from lossaudit.model.finding import Verdict
 from lossaudit.model.table import Damage, Table, concatenate
+from lossaudit.spec.load import spec_from_formula
 from lossaudit.witnesses.lines import LONGEST_LINE
 from lossaudit.witnesses.logs.text_lines import TEXT
 from lossaudit.witnesses.reader import ReadOptions
@@ -131,9 +134,12 @@ def test_fixtures_are_found() -> None:
         ),
         ("Epoch [1/5], Step [100/600], Loss: 2.2", {"Epoch": "1", "Step": "100", "Loss": "2.2"}),
         ("[Epoch 3][ 12/100] loss: 3", {"Epoch": "3", "loss": "3"}),
-        ("Epoch 2:  10%|█ | 4/40 [00:03<00:27, 1.9it/s, v_num=0]", {"Epoch": "2", "v_num": "0"}),
-        ("loss: 0.5000:  10%|#1  | 4/40 [00:03<00:27, 1.9it/s]", {"loss": "0.5000"}),
-        ("Steps:  10% 4/40 [00:03<00:27,  1.9s/it, loss=-1e-3]", {"loss": "-1e-3"}),
+        (
+            "Epoch 2:  10%|█ | 4/40 [00:03<00:27, 1.9it/s, v_num=0]",
+            {"Epoch": "2", "it": "4", "v_num": "0"},
+        ),
+        ("loss: 0.5000:  10%|#1  | 4/40 [00:03<00:27, 1.9it/s]", {"loss": "0.5000", "it": "4"}),
+        ("Steps:  10% 4/40 [00:03<00:27,  1.9s/it, loss=-1e-3]", {"it": "4", "loss": "-1e-3"}),
         ("acc (top1): 95.3%, acc(top5)=7", {"acc (top1)": "95.3", "acc(top5)": "7"}),
         (
             "{'a': nan, 'b': -inf, 'c': '0.5', \"d\": NaN}",
@@ -425,6 +431,42 @@ def test_other_content_is_not_text(head: bytes) -> None:
 
 def test_utf16_is_recognised() -> None:
     assert TEXT.sniff("loss: 1\n".encode("utf-16"), "log.txt") == 60
+
+
+BAR = "14%|#4        | 41/300 [00:03<00:20, 12.9it/s, loss=0.5, a=0.25]"
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (f"Epoch 1:  {BAR}", {"Epoch": "1", "it": "41", "loss": "0.5", "a": "0.25"}),
+        (f"Epoch 1/5: {BAR}", {"Epoch": "1", "it": "41", "loss": "0.5", "a": "0.25"}),
+        (BAR, {"it": "41", "loss": "0.5", "a": "0.25"}),
+        ("14% 41/300 [00:03<00:20, 12.9it/s, loss=0.5]", {"it": "41", "loss": "0.5"}),
+        (BAR.replace("loss", "step=7, loss"), {"step": "7", "loss": "0.5", "a": "0.25"}),
+        ("Epoch 1:  14%|#4        | 41/300 [00:03<00:20, 12.9it/s]", {"Epoch": "1", "it": "41"}),
+        ("14%|#4        | 41/300 [00:03<00:20, 12.9it/s]", {}),
+        ("loss: 0.5 | 3/4 of it", {"loss": "0.5"}),
+    ],
+)
+def test_the_counter_of_a_progress_bar_is_the_step(line: str, found: dict[str, str]) -> None:
+    assert tags(line) == found
+
+
+def test_a_bar_within_an_epoch_counts_iterations(tmp_path: Path) -> None:
+    """The epoch is a column of its own, and repeated bars are no repeated steps."""
+    lines = [
+        f"\rEpoch {e}: {i:3d}%|#  | {i}/100 [00:03<00:20, 12.9it/s, loss={i * 3}, a={i}, b={i}]"
+        for e in range(3)
+        for i in range(1, 101)
+    ]
+    path = tmp_path / "run.log"
+    path.write_text("".join(lines) + "\n")
+    result = check_logs(spec_from_formula("loss = 2*a + b"), [str(path)])
+    assert result.verdict is Verdict.PASS
+    assert result.witnesses[0].decided == 300
+    assert result.witnesses[0].series["step"][:3] == [1, 2, 3]
+    assert "duplicate-steps" not in [f.check for f in result.findings]
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,9 @@ from torch import Tensor
 from lossaudit.model.replay import Recomputed
 from lossaudit.spec.definition import Definition
 from lossaudit.witnesses.replay.adapter import Adapter, Models, PassOptions
-from lossaudit.witnesses.replay.conditions import Conditions, conditions_of, grid_of
-from lossaudit.witnesses.replay.precision import (
-    DRAWS,
-    STUDENT_T,
-    Measured,
-    change_of,
-    measure_terms,
-    over_draws,
-)
+from lossaudit.witnesses.replay.conditions import MAY_BE_TF32, Conditions, conditions_of, grid_of
+from lossaudit.witnesses.replay.precision import Measured, measure_terms
+from lossaudit.witnesses.replay.term_intervals import DRAWS, STUDENT_T, change_of, over_draws
 
 
 def measured(
@@ -248,6 +242,23 @@ def test_what_a_batch_shows_corrects_what_the_spec_declares() -> None:
     assert lowered.notes[0].endswith("on float16's grid: replayed with autocast to float16")
     unseen = conditions_of(ADAPTER, without(stored, "pred"), "bfloat16", tf32=True)
     assert (unseen.autocast, unseen.tf32) == ("bfloat16", True)
+
+
+def test_stored_frames_tell_whether_the_decoder_took_tf32() -> None:
+    declared = Conditions(tf32=True, notes=(MAY_BE_TF32,))
+    stored = batch(301)
+    found = measured(stored, declared)
+    assert found.notes == (
+        "'image_pred_img' as stored: decoded in float32, without TF32",
+        "rounding of the forward pass measured against float64",
+    )
+    wrong_weights = measured(batch(300), declared)  # what the UNet gave says nothing of it
+    assert found.notes == wrong_weights.notes
+    lowered = ADAPTER.forward(models(), stored, "decoder", PassOptions(tf32=True))
+    as_if = measured(stored | lowered, declared)
+    assert MAY_BE_TF32 in as_if.notes
+    assert as_if.noise["loss_lip"] > 100 * found.noise["loss_lip"]
+    assert MAY_BE_TF32 in measured(without(stored, "pred_img"), declared).notes
 
 
 # Devices ------------------------------------------------------------------------------------------

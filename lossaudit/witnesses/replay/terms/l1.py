@@ -23,6 +23,13 @@ def losses(block: Operands, definition: Definition, units: Units) -> Losses:
     return Losses(value, value)
 
 
+def in_float32(block: Operands, memory: Tensor) -> Tensor:
+    """The differences rounded to float32: at most 2**-24 of each, as in training."""
+    import torch
+
+    return torch.sub(block.prediction, block.target, out=memory).abs_()
+
+
 def in_torch(operands: Operands, definition: Definition, reduction: str) -> Tensor:
     """torch's own."""
     from torch.nn.functional import l1_loss
@@ -30,4 +37,6 @@ def in_torch(operands: Operands, definition: Definition, reduction: str) -> Tens
     return l1_loss(operands.prediction, operands.target, reduction=reduction)
 
 
-L1 = TermFunction("l1", "|x - y|", elementwise, losses, in_torch, roundings=1, positive=True)
+L1 = TermFunction(
+    "l1", "|x - y|", elementwise, losses, in_torch, in_float32, roundings=1, positive=True
+)

@@ -1,0 +1,164 @@
+"""How a column's ways of writing are found from its values: a likely and a cautious reading."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from msgspec.structs import replace
+
+from lossaudit.model.table import Floats
+from lossaudit.numerics.digits import (
+    MOST_DIGITS,
+    digit_spacing,
+    is_redundant,
+    is_shortest_float32,
+    is_tqdm,
+)
+from lossaudit.numerics.formats import FORMATS, FloatFormat
+from lossaudit.numerics.grids import CHANCE, coarsest_grid, is_no_accident
+from lossaudit.numerics.groups import find_ways
+from lossaudit.numerics.mixture import Mixture
+from lossaudit.numerics.resolution import Resolution
+from lossaudit.numerics.sample import (
+    Sample,
+    Written,
+    decimals_of,
+    digits_of,
+    ends_and_middle,
+    finite_blocks,
+    grids_that_hold,
+    narrow_decimals_of,
+    narrow_digits_of,
+    take_sample,
+)
+
+FEW = 32
+"""A column of fewer different values, often repeated, may be a schedule: exact numbers."""
+
+REPEATS = 8
+"""How often the values of such a column are repeated, on average."""
+
+FEWEST_ROUNDED = 3
+"""Round numbers among numbers in full that are no mere constants."""
+
+TQDM_DIGITS = 3
+"""Significant digits that tqdm prints where a number's own text is longer."""
+
+
+def find_resolution(column: Written, cautious: bool = False) -> Resolution:
+    """The ways of writing that fit every value of `column`; see `find_resolutions`."""
+    return find_resolutions(column)[cautious]
+
+
+def find_resolutions(column: Written) -> tuple[Resolution, Resolution]:
+    """The likely and the cautious reading of a column: the ways of writing that fit all values.
+
+    The cautious one grants every way that fits, also one that fits by accident.
+    """
+    sample = take_sample(column)
+    text_decimals = column.decimals
+    fixed = text_decimals is not None and text_decimals[0] == text_decimals[1] > 0
+    if column.storage in ("float16", "bfloat16", "float32"):
+        readings = _binary_resolutions(column, sample, FORMATS[column.storage])
+    else:
+        readings = _text_resolutions(column, sample)
+    few = sample.different < FEW and sample.different * REPEATS <= sample.count
+    likely, cautious = (
+        replace(r, constant=sample.different < 2, few=few and not c, fixed=fixed)
+        for c, r in enumerate(readings)
+    )
+    return likely, cautious
+
+
+def _text_resolutions(column: Written, sample: Sample) -> list[Resolution]:
+    """Ways that fit numbers kept as text or in float64."""
+    shown = column.decimals
+    decimals = decimals_of(column)
+    if shown is not None and decimals is not None and shown[0] == shown[1]:
+        zeros = min(shown[1], MOST_DIGITS) - decimals
+        if not (sample.different >= FEW and -zeros * sample.different * math.log(10) < CHANCE):
+            decimals += max(zeros, 0)  # the zeros are digits, not padding after rounding
+    fixed = shown is not None and shown[0] == shown[1] > 0  # zeros were printed, not digits
+    digits = digits_of(column, decimals)
+    tqdm = shown is not None and shown[0] < 0 and all(map(is_tqdm, finite_blocks(column)))
+    digits = TQDM_DIGITS if tqdm else digits
+    shortest = is_shortest_float32(sample.distinct, digits)
+    if decimals is not None and (fixed or is_redundant(sample.largest, decimals, digits)):
+        digits = None
+    printed = Resolution(decimals, digits, shortest=shortest)
+
+    readings = _on_grids(column, sample, [printed, printed])
+    if fixed or tqdm or decimals == 0:
+        return readings
+    mixtures = _mixtures(column, sample, readings[False])
+    if mixtures == [None, None]:
+        return readings
+    return _on_grids(column, sample, [replace(printed, mixture=m) for m in mixtures])
+
+
+def _on_grids(column: Written, sample: Sample, printed: list[Resolution]) -> list[Resolution]:
+    """The likely and the cautious way of printing, each with the grid that the values lie on."""
+    storage, readings = FORMATS["float64"], []
+    for cautious, way in enumerate(printed):
+
+        def half(values: Floats, way: Resolution = way) -> Floats:
+            return way.half_width(values, "float64")
+
+        if not cautious or way != printed[0]:
+            holding = grids_that_hold(column, sample, half, storage, way.mixture is not None)
+        grid = coarsest_grid(holding, sample, half, storage, bool(cautious))
+        if way.shortest and grid == "float64":
+            grid = "float32"
+        coarse = FORMATS[grid].significand_bits < FORMATS["float32"].significand_bits
+        readings.append(replace(way, grid=grid, coarse=coarse))
+    return readings
+
+
+def _mixtures(column: Written, sample: Sample, likely: Resolution) -> list[Mixture | None]:
+    """Coarser ways in which some values were written, in the likely and the cautious reading."""
+    values = ends_and_middle(sample.ordered)
+    grid = FORMATS[likely.grid]
+    width = 2 * np.broadcast_to(likely.half_width(values, likely.grid), values.shape)
+    base = np.maximum(width, FORMATS["float64"].ulp(values))
+    shown = column.decimals[0] if column.decimals is not None else 0
+    least = shown if shown > 0 else None
+    rounded = likely.decimals is not None or likely.digits is not None
+    fewest = 1 if rounded else FEWEST_ROUNDED
+    ways, others = find_ways(values, base, grid.ulp(values), least, fewest)
+    sure = tuple(w for w in ways if w.log_chance < CHANCE)
+    return [
+        Mixture(sure, least=least) if sure else None,
+        Mixture(ways + others, own=True, least=least) if ways or others else None,
+    ]
+
+
+def _binary_resolutions(column: Written, sample: Sample, storage: FloatFormat) -> list[Resolution]:
+    """Ways that fit numbers kept in a narrow binary format, perhaps rounded before."""
+    decimals = narrow_decimals_of(column, storage) if sample.different else None
+    digits = narrow_digits_of(column, storage) if sample.different else None
+    if decimals is not None and is_redundant(sample.largest, decimals, digits):
+        digits = None
+
+    def spacing(values: Floats) -> Floats:
+        least = 0.0 if decimals is None else 10.0**-decimals
+        return np.maximum(least, 0.0 if digits is None else digit_spacing(values, digits))
+
+    def half(values: Floats) -> Floats:
+        return np.asarray(0.5 * (storage.ulp(values) + spacing(values)))
+
+    def nothing(values: Floats) -> Floats:
+        return np.zeros(())
+
+    ulp, rounded = storage.ulp(sample.distinct), decimals is not None or digits is not None
+    readings = []
+    for cautious in (False, True):
+        fine = np.maximum(spacing(sample.distinct), ulp)
+        certain = rounded and (cautious or is_no_accident(ulp, fine))
+        width = half if certain else nothing
+        holding = grids_that_hold(column, sample, width, storage)
+        grid = coarsest_grid(holding, sample, width, storage, cautious)
+        coarse = FORMATS[grid].significand_bits < storage.significand_bits
+        found = Resolution(decimals, digits, grid, storage.name, certain=certain, coarse=coarse)
+        readings.append(found)
+    return readings

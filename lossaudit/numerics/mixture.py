@@ -1,0 +1,77 @@
+"""Columns that were written in more than one way, and how coarsely each value may have been.
+
+Keras' progress bar prints four decimals, but `%.4e` from 1e-3 downwards; a printed torch tensor
+switches at 1e-4; a resumed run may print six decimals where the first one printed four. Then the
+digits that fit all values are finer than those of the coarser way, and each of its values stands
+for more than they say.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from msgspec import Struct
+
+from lossaudit.model.table import Floats
+from lossaudit.numerics.digits import decades, last_places
+
+MOST_DIGITS = 12
+"""Numbers of more digits were not rounded by whoever wrote a log."""
+
+
+class Way(Struct, frozen=True):
+    """A way of writing that some of the values fit.
+
+    Attributes:
+        kind: "decimals" or "digits" (significant ones).
+        count: how many.
+        log_chance: log of how often values written more finely would fit it by accident.
+    """
+
+    kind: str
+    count: int
+    log_chance: float
+
+    def places(self, values: Floats, decade: Floats) -> Floats:
+        """log10 of the way's spacing at each value; -inf at zero for significant digits."""
+        if self.kind == "decimals":
+            return np.full(values.shape, -float(self.count))
+        return np.where(values == 0, -np.inf, decade - self.count + 1)
+
+
+class Mixture(Struct, frozen=True):
+    """Ways of writing beside those that fit all values.
+
+    Attributes:
+        ways: the coarser ones, each of which fits some values.
+        own: whether every value may have been written with no more digits than it shows, if no
+            more coarsely than in one of the ways; else it stands for the ways that it fits.
+        least: fewest decimals that the text of any value shows, or None.
+    """
+
+    ways: tuple[Way, ...]
+    own: bool = False
+    least: int | None = None
+
+    def spacing(self, values: Floats) -> Floats:
+        """Distance of the numbers that could have been written instead, shape as given.
+
+        0 where no way fits, and for NaN and infinities.
+        """
+        decade, last = decades(values), last_places(values, MOST_DIGITS)
+        coarsest = np.full(values.shape, -np.inf)
+        for way in self.ways:
+            places = way.places(values, decade)
+            coarsest = np.maximum(coarsest, places if self.own else _where(places, last))
+        coarsest = np.minimum(coarsest, last)
+        if self.least is not None:
+            coarsest = np.minimum(coarsest, -float(self.least))
+        return np.where(np.isfinite(values), 10.0**coarsest, 0.0)
+
+    def in_words(self) -> list[str]:
+        """The ways, such as "4 decimals"."""
+        nouns = {"decimals": "decimal", "digits": "significant digit"}
+        return [f"{w.count} {nouns[w.kind]}{'s' * (w.count != 1)}" for w in self.ways]
+
+
+def _where(places: Floats, last: Floats) -> Floats:
+    return np.where(last >= places, places, -np.inf)

@@ -1,0 +1,134 @@
+"""Columns that were written in two ways: the cautious reading holds the true value everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from lossaudit.model.table import Column, Floats
+from lossaudit.numerics.constants import resolve_constants
+from lossaudit.numerics.find_resolution import find_resolutions
+from lossaudit.witnesses.columns import count_decimals
+from tests.printed import alike, fixed, keras, resumed, significant, torch_tensor
+
+Write = Callable[[Sequence[float]], list[str]]
+
+SIZES = {
+    "decades": (1e-7, 1e2),
+    "small": (1e-6, 1e-2),
+    "around the switch": (2e-4, 5e-3),
+    "around one": (0.02, 30.0),
+}
+
+SWITCHING: dict[str, Write] = {"keras": alike(keras), "torch": alike(torch_tensor)}
+
+RESUMED: dict[str, Write] = {
+    **{
+        f"%.{a}f then %.{b}f after {split}": resumed(fixed(a), fixed(b), split)
+        for a, b in ((4, 6), (6, 4), (3, 5), (4, 8))
+        for split in (0, 2, 4, 20, 36, 38)
+    },
+    **{
+        f"%.4g then %.6f after {split}": resumed(significant(4), fixed(6), split)
+        for split in (0, 4, 20)
+    },
+    **{
+        f"%.6f then %.4g after {split}": resumed(fixed(6), significant(4), split)
+        for split in (20, 36)
+    },
+    **{f"%.4f then all digits after {split}": resumed(fixed(4), repr, split) for split in (6, 20)},
+}
+
+
+def draw(size: str, count: int, seed: int) -> Floats:
+    low, high = SIZES[size]
+    return np.exp(np.random.default_rng(seed).uniform(np.log(low), np.log(high), count))
+
+
+def column_of(texts: list[str], zeros_kept: bool) -> Column:
+    """A column as a text or CSV reader gives it, or as JSON does, which shows no zeros."""
+    shown = [d for t in texts if (d := count_decimals(t)) is not None]
+    decimals = (min(shown), max(shown)) if zeros_kept else None
+    return Column("x", np.array(texts, np.float64), np.arange(len(texts)), "text", decimals)
+
+
+def outside(true: Floats, column: Column, half: Floats) -> list[tuple[float, float, float]]:
+    """Values whose interval misses the true value; reading a decimal costs half an ulp."""
+    every = zip(
+        true.tolist(),
+        column.values.tolist(),
+        np.broadcast_to(half, true.shape).tolist(),
+        strict=True,
+    )
+    return [
+        (t, w, h)
+        for t, w, h in every
+        if abs(Fraction(t) - Fraction(w)) > Fraction(h) + Fraction(float(np.spacing(abs(w)))) / 2
+    ]
+
+
+@pytest.mark.parametrize("zeros_kept", [True, False])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("style", SWITCHING)
+def test_writers_that_switch_by_size_never_leave_the_cautious_interval(
+    style: str, size: str, zeros_kept: bool
+) -> None:
+    for seed, count in enumerate([3, 8, 20, 60, 250, 1000] * 8):
+        true = draw(size, count, seed).astype(np.float32).astype(np.float64)
+        column = column_of(SWITCHING[style](true.tolist()), zeros_kept)
+        cautious = find_resolutions(column)[True]
+        assert outside(true, column, cautious.half_width(column.values, "float32")) == [], seed
+
+
+@pytest.mark.parametrize("zeros_kept", [True, False])
+@pytest.mark.parametrize("size", ["around one", "around the switch"])
+@pytest.mark.parametrize("style", [s for s in RESUMED if not s.startswith("%.3f")])
+def test_resumed_runs_never_leave_the_cautious_interval(
+    style: str, size: str, zeros_kept: bool
+) -> None:
+    for seed in range(25):
+        true = draw(size, 40, seed)
+        column = column_of(RESUMED[style](true.tolist()), zeros_kept)
+        cautious = find_resolutions(column)[True]
+        assert outside(true, column, cautious.half_width(column.values, "float32")) == [], seed
+
+
+def test_one_round_number_among_numbers_in_full_is_a_constant() -> None:
+    values = draw("around one", 200, 3)
+    values[120] = 0.125
+    likely, cautious = find_resolutions(Column("x", values, np.arange(200)))
+    assert likely.mixture is None
+    assert cautious.mixture is None
+
+
+@pytest.mark.parametrize("style", SWITCHING)
+def test_the_likely_reading_believes_in_two_ways_that_many_values_show(style: str) -> None:
+    true = draw("decades", 400, 1).astype(np.float32).astype(np.float64)
+    column = column_of(SWITCHING[style](true.tolist()), zeros_kept=True)
+    likely = find_resolutions(column)[False]
+    assert "4 decimals" in likely.in_words()
+    assert outside(true, column, likely.half_width(column.values, "float32")) == []
+
+
+def test_a_group_widens_no_other_value() -> None:
+    """Sharp: values with more digits than the coarser way keep the finer one's half-width."""
+    true = draw("around one", 400, 2)
+    column = column_of(resumed(fixed(4), fixed(6), 200)(true.tolist()), zeros_kept=True)
+    for reading in find_resolutions(column):
+        half = reading.half_width(column.values, "float64")
+        assert np.all(half[:200] >= 0.5e-4)
+        fine = np.abs(column.values * 1e4 - np.rint(column.values * 1e4)) > 1e-6
+        assert np.sum(fine) > 150
+        assert np.all(half[fine] <= 0.5e-5)  # a last zero may be one of five decimals
+    assert np.median(half[200:]) == pytest.approx(0.5e-6)
+
+
+def test_zeros_beside_a_column_of_two_ways_take_the_coarser_one_with_caution() -> None:
+    texts = resumed(fixed(4), fixed(6), 20)(draw("around one", 40, 1).tolist())
+    beside = find_resolutions(column_of(texts, zeros_kept=True))[True]
+    zeros = find_resolutions(column_of(["0.0000"] * 20 + ["0.000000"] * 20, zeros_kept=True))[True]
+    settled = resolve_constants([zeros, beside], cautious=True)[0]
+    assert settled.half_width(np.zeros(1), "float32")[0] == pytest.approx(0.5e-4)

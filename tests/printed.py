@@ -1,0 +1,43 @@
+"""How programs print one column in more than one way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+Print = Callable[[float], str]
+
+
+def keras(value: float) -> str:
+    """Keras' progress bar: four decimals, or scientific from 1e-3 downwards."""
+    return f"{value:.4f}" if abs(value) > 1e-3 else f"{value:.4e}"
+
+
+def torch_tensor(value: float) -> str:
+    """The number of a printed torch tensor: four decimals, or scientific below 1e-4."""
+    return str(torch.tensor(value, dtype=torch.float32)).removeprefix("tensor(").removesuffix(")")
+
+
+def fixed(decimals: int) -> Print:
+    """`%.4f`, for example."""
+    return lambda value: f"{value:.{decimals}f}"
+
+
+def significant(digits: int) -> Print:
+    """`%.4g`, for example."""
+    return lambda value: f"{value:.{digits}g}"
+
+
+def resumed(before: Print, after: Print, split: int) -> Callable[[Sequence[float]], list[str]]:
+    """A run that printed in one way up to some row, and in another when it went on."""
+
+    def write(values: Sequence[float]) -> list[str]:
+        return [*map(before, values[:split]), *map(after, values[split:])]
+
+    return write
+
+
+def alike(write: Print) -> Callable[[Sequence[float]], list[str]]:
+    """All values in one way, which may look at their size."""
+    return lambda values: list(map(write, values))
