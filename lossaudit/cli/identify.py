@@ -37,7 +37,7 @@ class Asked(Struct, frozen=True):
 def run(logs: list[str], asked: Asked, layout: Layout, output: Output, policy: Policy) -> None:
     """Identify, write the spec if one was found, report, and leave with the exit code."""
     destinations = destinations_for(logs, output, policy)
-    question = _question(asked)
+    question = question_of(asked)
     _refuse_spec_file(asked.spec_file, logs)
     with show_progress(layout.progress, logs) as progress:
         result, spec = identify_logs(question, logs, audit_options(layout, policy, progress))
@@ -61,7 +61,8 @@ def _without_effect(globs: list[str], result: Result) -> list[str]:
     return [g for g in globs if not any(fnmatchcase(tag, g) for tag in left_out)]
 
 
-def _question(asked: Asked) -> Question:
+def question_of(asked: Asked) -> Question:
+    """What the options say of the formula; refused before anything is read."""
     if asked.dtype is not None and asked.dtype not in FORMATS:
         raise UsageError(f"--dtype: {asked.dtype!r} is no dtype", expected=", ".join(FORMATS))
     aggregates = {}

@@ -8,13 +8,12 @@ from typing import Annotated
 import typer
 
 from lossaudit import __version__
-from lossaudit.cli import options
+from lossaudit.cli import completion, options
 from lossaudit.cli.guard import guarded
 
 app = typer.Typer(
     name="lossaudit",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -50,12 +49,7 @@ def check(
     logs: options.Logs,
     spec: options.SpecName = None,
     formula: options.Formula = None,
-    rival: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="RIVAL", help='A formula that must be refuted: "[NAME=]EXPRESSION". Repeatable.'
-        ),
-    ] = None,
+    rival: options.Rivals = None,
     map_: options.Map = None,
     aggregate: options.Aggregate = None,
     dtype: options.Dtype = None,
@@ -72,15 +66,8 @@ def check(
     format_: options.Format = "full",
     output: options.OutputFile = None,
     report: options.Reports = None,
-    select: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CHECK", help="Run only this check; a FAIL keeps its reason. Repeatable."
-        ),
-    ] = None,
-    ignore: Annotated[
-        list[str] | None, typer.Option(metavar="CHECK", help="Leave this check out. Repeatable.")
-    ] = None,
+    select: options.Select = None,
+    ignore: options.Ignore = None,
     fail_on: options.FailOn = "error",
     allow_inconclusive: options.AllowInconclusive = False,
     baseline: options.Baseline = None,
@@ -296,14 +283,8 @@ def balance(
 @app.command()
 def identify(
     logs: options.Logs,
-    total: Annotated[
-        str | None,
-        typer.Option(metavar="TAG", help="The total; without it the tags' names decide."),
-    ] = None,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TAG", help="A column, or a glob, that is no term. Repeatable."),
-    ] = None,
+    total: options.Total = None,
+    without: options.Without = None,
     aggregate: options.Aggregate = None,
     dtype: options.Dtype = None,
     write_spec: Annotated[
@@ -410,9 +391,7 @@ def verify(
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Open pickled weights, as the result did.")
     ] = False,
-    format_: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="full or json.")
-    ] = "full",
+    format_: options.OwnFormat = "full",
     output: options.OutputFile = None,
 ) -> None:
     """Audit the same inputs again: does a stored result still hold, and if not, what changed?
@@ -437,9 +416,7 @@ def verify(
 def diff(
     first: Annotated[str, typer.Argument(metavar="A", help="A result that --format json wrote.")],
     second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
-    format_: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="full or json.")
-    ] = "full",
+    format_: options.OwnFormat = "full",
     output: options.OutputFile = None,
 ) -> None:
     """Do two runs optimise the same loss? Their certified weights are compared, and the shares.
@@ -454,6 +431,62 @@ def diff(
         from lossaudit.cli import diff as command
 
         command.run(first, second, format_, output)
+
+
+@app.command()
+def init(
+    logs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[LOG]...", help="A log whose formula shall be found."),
+    ] = None,
+    formula: options.Formula = None,
+    rival: options.Rivals = None,
+    spec: Annotated[
+        str | None,
+        typer.Option(
+            "--spec",
+            "-s",
+            metavar="PRESET",
+            help="Copy a preset, to change it.",
+            autocompletion=completion.specs,
+        ),
+    ] = None,
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", metavar="FILE", help="Never one that is there already."),
+    ] = "lossaudit.yaml",
+    total: options.Total = None,
+    without: options.Without = None,
+    aggregate: options.Aggregate = None,
+    dtype: options.Dtype = None,
+    reader: options.ReaderName = None,
+    columns: options.Columns = None,
+    pattern: options.Pattern = None,
+    no_progress: options.NoProgress = False,
+) -> None:
+    """Start a spec: write a commented lossaudit.yaml from a log, a formula or a preset.
+
+    From a log it takes what `identify` finds. What the log does not establish is marked UNDECIDED.
+
+    Examples:
+
+      lossaudit init runs/1/log.jsonl
+
+      lossaudit init -f "loss = 2*lip + lat" --rival "figure=lip + 2*lat"
+
+      lossaudit init --spec musetalk-v1
+    """
+    with guarded():
+        from lossaudit.cli import init as command
+        from lossaudit.cli.check import Layout
+        from lossaudit.cli.identify import Asked
+
+        command.run(
+            command.Source(logs or [], formula, rival or [], spec),
+            Asked(total, without or [], aggregate or [], dtype, None),
+            Layout(reader, columns, pattern, not no_progress),
+            output,
+        )
 
 
 @app.command()
@@ -485,9 +518,15 @@ def checks() -> None:
 
 @app.command()
 def explain(
-    name: Annotated[str, typer.Argument(help="A check's or a preset's name.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Of a check, a preset, a log format or a report format.",
+            autocompletion=completion.everything_explained,
+        ),
+    ],
 ) -> None:
-    """Explain a check, or show a preset with its sources."""
+    """Explain a check, a log format or a report format, or show a preset with its sources."""
     with guarded():
         from lossaudit.cli import lookups
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lossaudit import registry
+from lossaudit.cli import completion
 
 FORMATS = ", ".join(registry.listed("lossaudit.reports"))
 
@@ -21,6 +22,7 @@ SpecName = Annotated[
         "-s",
         metavar="NAME_OR_PATH",
         help="A preset's name (see `presets`) or a spec file.",
+        autocompletion=completion.specs,
     ),
 ]
 Formula = Annotated[
@@ -45,11 +47,19 @@ Aggregate = Annotated[
 ]
 Dtype = Annotated[
     str | None,
-    typer.Option(metavar="DTYPE", help="Of the sum in training: float32, bfloat16, ..."),
+    typer.Option(
+        metavar="DTYPE",
+        help="Of the sum in training: float32, bfloat16, ...",
+        autocompletion=completion.dtypes,
+    ),
 ]
 ReaderName = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="The log's format; without it the content decides."),
+    typer.Option(
+        metavar="NAME",
+        help="The log's format; without it the content decides.",
+        autocompletion=completion.readers,
+    ),
 ]
 Columns = Annotated[
     str | None,
@@ -61,7 +71,12 @@ Pattern = Annotated[
 ]
 Format = Annotated[
     str,
-    typer.Option("--format", metavar="NAME", help=f"Of the report: {FORMATS}."),
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help=f"Of the report: {FORMATS}.",
+        autocompletion=completion.formats,
+    ),
 ]
 OutputFile = Annotated[
     str | None,
@@ -76,6 +91,7 @@ FailOn = Annotated[
     typer.Option(
         metavar="SEVERITY",
         help="Least severity that gives exit code 1: error, warning or note.",
+        autocompletion=completion.severities,
     ),
 ]
 AllowInconclusive = Annotated[
@@ -103,13 +119,25 @@ Rivals = Annotated[
 ]
 Select = Annotated[
     list[str] | None,
-    typer.Option(metavar="CHECK", help="Run only this check; a FAIL keeps its reason. Repeatable."),
+    typer.Option(
+        metavar="CHECK",
+        help="Run only this check; a FAIL keeps its reason. Repeatable.",
+        autocompletion=completion.checks,
+    ),
 ]
 Ignore = Annotated[
-    list[str] | None, typer.Option(metavar="CHECK", help="Leave this check out. Repeatable.")
+    list[str] | None,
+    typer.Option(
+        metavar="CHECK", help="Leave this check out. Repeatable.", autocompletion=completion.checks
+    ),
 ]
 Device = Annotated[
-    str, typer.Option(metavar="DEVICE", help="auto (CUDA where it is), cpu, cuda or cuda:N.")
+    str,
+    typer.Option(
+        metavar="DEVICE",
+        help="auto (CUDA where it is), cpu, cuda or cuda:N.",
+        autocompletion=completion.devices,
+    ),
 ]
 AdapterName = Annotated[
     str | None,
@@ -117,6 +145,7 @@ AdapterName = Annotated[
         "--adapter",
         metavar="NAME",
         help="The model: musetalk-v1, or your own package.module:function, which is run.",
+        autocompletion=completion.adapters,
     ),
 ]
 AllowPickle = Annotated[
@@ -127,4 +156,21 @@ Vae = Annotated[
 ]
 UnetConfig = Annotated[
     str | None, typer.Option(metavar="FILE", help="The UNet's config.json or musetalk.json.")
+]
+OwnFormat = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="full or json.",
+        autocompletion=completion.own_formats,
+    ),
+]
+Total = Annotated[
+    str | None,
+    typer.Option(metavar="TAG", help="The total; without it the tags' names decide."),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TAG", help="A column, or a glob, that is no term. Repeatable."),
 ]

@@ -14,18 +14,18 @@ from lossaudit.spec.tree import render
 
 def spec_text(spec: Spec) -> str:
     """The lines of a spec file; every text is in quotes, whatever characters a tag has."""
-    lines = [f"name: {_quoted(spec.name)}"]
+    lines = [f"name: {quoted(spec.name)}"]
     if spec.summary:
-        lines.append(f"summary: {_quoted(spec.summary)}")
-    lines += [f"formula: {_quoted(render(spec.formula))}", f"dtype: {spec.dtype}", "log:"]
-    lines.append(f"  total: [{', '.join(map(_quoted, spec.total))}]")
+        lines.append(f"summary: {quoted(spec.summary)}")
+    lines += [f"formula: {quoted(render(spec.formula))}", f"dtype: {spec.dtype}", "log:"]
+    lines.append(f"  total: [{', '.join(map(quoted, spec.total))}]")
     renamed = {name: tags for name, tags in spec.tags.items() if tags != (name,)}
     if renamed:
         lines.append("  terms:")
-        lines += [f"    {_quoted(n)}: [{', '.join(map(_quoted, t))}]" for n, t in renamed.items()]
+        lines += [f"    {quoted(n)}: [{', '.join(map(quoted, t))}]" for n, t in renamed.items()]
     if spec.aggregates:
         lines.append("  aggregate:")
-        lines += [f"    {_quoted(n)}: {_quoted(kind)}" for n, kind in spec.aggregates.items()]
+        lines += [f"    {quoted(n)}: {quoted(kind)}" for n, kind in spec.aggregates.items()]
     return "\n".join([*lines, ""])
 
 
@@ -60,6 +60,6 @@ def _in_a_comment(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _quoted(text: str) -> str:
-    """A string of JSON is one of YAML too."""
+def quoted(text: str) -> str:
+    """Any text as a scalar: a string of JSON is one of YAML too."""
     return json.dumps(text, ensure_ascii=False)

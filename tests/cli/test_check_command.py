@@ -225,14 +225,6 @@ def test_lookups_list_what_is_there(command: str) -> None:
     assert expected[command] in done.stdout
 
 
-def test_explain_shows_a_manual_page_a_preset_and_the_nearest_name() -> None:
-    assert "**How to fix**" in lossaudit("explain", "rival-formula").stdout
-    assert "formula: 2.0*loss_lip + loss_latents" in lossaudit("explain", "musetalk-v1").stdout
-    done = lossaudit("explain", "rival-formla")
-    assert done.returncode == 2
-    assert "rival-formula" in done.stderr
-
-
 def test_version_and_help() -> None:
     assert lossaudit("--version").stdout.startswith("lossaudit ")
     assert "check" in lossaudit("--help").stdout
