@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LEAST = 1 << 19
 """Bytes of a block from which on it pays to load the bulk parser."""
 
+_PIECES = 2
 _AHEAD = 4
 _THREADS = 2
 
@@ -56,6 +57,7 @@ def parsed_blocks(
         parse: what to make of the text of a block; runs in threads.
     """
     blocks: Iterator[Block[Parsed] | Damage] = _cut_blocks(stream)
+    stream.at_once = _PIECES
     for block in blocks:
         if isinstance(block, Block) and len(block.text) >= LEAST:
             yield from _ahead(chain([block], blocks), parse)

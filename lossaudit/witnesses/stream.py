@@ -19,7 +19,7 @@ from lossaudit.model.table import Change, Damage
 from lossaudit.witnesses.watch import Watch
 
 HEAD = 1 << 16
-BLOCK = 1 << 21
+BLOCK = 1 << 20
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -33,12 +33,14 @@ class LogStream(Struct):
         stored: the bytes as they are stored, perhaps compressed.
         damage: what is wrong with the file or its compression; complete once `blocks` is exhausted.
         head: the first 64 KiB of the content, for sniffing; `blocks` gives them again.
+        at_once: a reader that parses whole pieces may have larger ones.
     """
 
     name: str
     stored: BinaryIO
     damage: list[Damage] = field(default_factory=list)
     head: bytes = b""
+    at_once: int = 1
     _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
     _pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
     _read: int = 0
@@ -54,7 +56,7 @@ class LogStream(Struct):
         self._pieces = _chain(bytes(start), pieces)
 
     def blocks(self) -> Iterator[bytes]:
-        """The content in pieces of about 2 MiB; may be consumed once."""
+        """The content in pieces of about 1 MiB, or `at_once` of them; may be consumed once."""
         return self._pieces
 
     def sha256(self) -> str:
@@ -80,8 +82,8 @@ class LogStream(Struct):
         """The next bytes as stored; a file that fails midway ends there, with damage."""
         try:
             if self._watch.is_pipe:
-                return _piped(self.stored)
-            return self.stored.read(BLOCK)
+                return _piped(self.stored, self.at_once * BLOCK)
+            return self.stored.read(self.at_once * BLOCK)
         except OSError as error:
             if not self._read:
                 raise
@@ -123,16 +125,16 @@ class _CutError(_BrokenError):
     """Compressed data ends too early."""
 
 
-def _piped(pipe: BinaryIO) -> bytes:
+def _piped(pipe: BinaryIO, size: int) -> bytes:
     """The next block of a pipe; Ctrl-C ends the wait, which a plain read goes on with.
 
     What somebody has peeked at is still in the pipe's buffer, and comes first.
     """
     piece, waiting = bytearray(), select.poll()
     waiting.register(pipe.fileno(), select.POLLIN)
-    while len(piece) < BLOCK:
+    while len(piece) < size:
         waiting.poll()  # polars has interrupted reads started again, but not this
-        more = pipe.read1(BLOCK - len(piece))  # type: ignore[attr-defined]
+        more = pipe.read1(size - len(piece))  # type: ignore[attr-defined]
         if not more:
             break
         piece += more
