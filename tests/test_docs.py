@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from defect_cases import defects_page
+from page_commands import BLOCK, as_printed
 
 from lossaudit import registry
 from lossaudit.closure.check import Check, manual
@@ -89,23 +89,28 @@ def test_defects_page_is_what_the_audits_say(golden: Golden) -> None:
     golden(ROOT / "docs" / "defects.md", defects_page())
 
 
-def console_examples() -> list[tuple[str, str]]:
-    """(command, output) of every console block in the README and the docs."""
-    found = []
-    text = "\n".join(page.read_text() for page in PAGES)
-    for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
-        command, _, output = block.partition("\n")
-        found.append((command.removeprefix("$ lossaudit "), output))
-    return found
+PAGES_WITH_COMMANDS = [page for page in PAGES if BLOCK.search(page.read_text())]
 
 
-@pytest.mark.parametrize(("command", "output"), console_examples())
-def test_readme_example_prints_what_it_shows(command: str, output: str) -> None:
-    assert output_of(*shlex.split(command)) == output
+@pytest.mark.parametrize("page", PAGES_WITH_COMMANDS, ids=lambda p: p.name)
+def test_page_shows_what_its_commands_print(page: Path, tmp_path: Path, golden: Golden) -> None:
+    golden(page, as_printed(page.read_text(), tmp_path))
 
 
-def test_there_are_examples_to_run() -> None:
-    assert len(console_examples()) >= 3
+def test_there_are_commands_to_run() -> None:
+    named = {page.name for page in PAGES_WITH_COMMANDS}
+    assert named >= {"README.md", "README.zh.md", "tutorial.md", "ten-minutes.md"}
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_COMMANDS, ids=lambda p: p.name)
+def test_every_block_begins_with_a_command(page: Path) -> None:
+    assert all(block.startswith("$ ") for block in BLOCK.findall(page.read_text()))
+
+
+@pytest.mark.parametrize("name", ["tutorial.md", "ten-minutes.md"])
+def test_no_command_of_a_walk_through_goes_untested(name: str) -> None:
+    fences = re.findall(r"^ *```(\w+)$", (ROOT / "docs" / name).read_text(), re.MULTILINE)
+    assert set(fences) <= {"console", "python", "yaml", "text"}
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "specs.md"])
