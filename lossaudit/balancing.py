@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from lossaudit import registry
-from lossaudit.audit import AuditOptions, choose_exit_code, conclude
 from lossaudit.balance.measure import Measured, measure, not_trained
 from lossaudit.balance.what_if import Question
 from lossaudit.checks.dominant_term import dominating
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence, examine
+from lossaudit.concluding import AuditOptions, choose_exit_code, conclude
 from lossaudit.model.balance import Balance
 from lossaudit.model.finding import Finding, Severity, Verdict
 from lossaudit.model.result import Result, Witness

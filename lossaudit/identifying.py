@@ -15,7 +15,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lossaudit import __version__, registry
-from lossaudit.audit import AuditOptions, choose_exit_code
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence, examine
 from lossaudit.closure.identify.candidate import Candidate
@@ -25,6 +24,7 @@ from lossaudit.closure.identify.trials import spec_of
 from lossaudit.closure.verdict import combine, judge
 from lossaudit.closure.witness import describe, describe_spec
 from lossaudit.completing import complete
+from lossaudit.concluding import AuditOptions, choose_exit_code
 from lossaudit.model.finding import Finding, Verdict
 from lossaudit.model.identification import Identification, RunnerUp
 from lossaudit.model.places import OF_THE_INPUT

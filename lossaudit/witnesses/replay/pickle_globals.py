@@ -7,6 +7,7 @@ this lists every name that the program looks up, and lets through the few that p
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Iterator
 
 from lossaudit.witnesses.replay.names import listed
@@ -67,7 +68,9 @@ def check_pickle(text: bytes) -> None:
     Raises:
         ValueError: with all the names that are not allowed, or the first opcode.
     """
-    refused = {name for name in _names(text) if name not in ALLOWED}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd escapes in old kinds of text
+        refused = {name for name in _names(text) if name not in ALLOWED}
     if not refused:
         return
     kinds = {kind for name in refused if (kind := _kind(name))}

@@ -107,12 +107,18 @@ def test_made_up_headers(tmp_path: Path, header: dict[str, Any], size: int) -> N
 def test_files_in_the_format_or_nearly(tmp_path: Path, content: bytes) -> None:
     agree(tmp_path / "x", content)
     if tensors_or_none(tmp_path / "x", content) is None:
-        with suppress(SafetensorError, KeyError):  # it refuses, too
-            assert any(is_not_read(tensor) for tensor in load(content).values())
+        theirs = None
+        with suppress(SafetensorError, KeyError, TypeError, ValueError, RuntimeError):
+            theirs = load(content)
+        if theirs is not None:  # where it refuses too, there is nothing to compare
+            assert any(is_not_read(tensor) for tensor in theirs.values())
 
 
 def is_not_read(tensor: torch.Tensor) -> bool:
-    """Kinds that the library reads and we do not: complex, 8-bit floating, booleans over 1."""
+    """What the library reads and we do not: complex, 8-bit floating, booleans over 1, and empty
+    tensors whose other dimensions no number holds."""
+    if prod(n for n in tensor.shape if n) >= 2**63:
+        return True
     if tensor.dtype is torch.bool:
         return bool((tensor.reshape(-1).view(torch.uint8) > 1).any())
     return tensor.is_complex() or (tensor.is_floating_point() and tensor.itemsize == 1)
@@ -153,6 +159,10 @@ def test_mutated_archives_give_records_inside_the_file_or_an_error(
 def test_mutated_pickles_are_read_without_being_run(text: bytes) -> None:
     with suppress(ValueError):  # anything else is a bug
         check_pickle(text)
+
+
+def test_odd_escapes_in_a_pickle_warn_nobody() -> None:
+    check_pickle(b"S'\\q'\n.")
 
 
 def test_the_library_takes_a_key_that_occurs_twice() -> None:
