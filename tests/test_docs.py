@@ -89,10 +89,13 @@ def test_defects_page_is_what_the_audits_say(golden: Golden) -> None:
     golden(ROOT / "docs" / "defects.md", defects_page())
 
 
+CHINESE = ROOT / "docs" / "README.zh.md"
 PAGES_WITH_COMMANDS = [page for page in PAGES if BLOCK.search(page.read_text())]
 
 
-@pytest.mark.parametrize("page", PAGES_WITH_COMMANDS, ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES_WITH_COMMANDS if p != CHINESE], ids=lambda p: p.name
+)
 def test_page_shows_what_its_commands_print(page: Path, tmp_path: Path, golden: Golden) -> None:
     golden(page, as_printed(page.read_text(), tmp_path))
 
@@ -113,7 +116,7 @@ def test_no_command_of_a_walk_through_goes_untested(name: str) -> None:
     assert set(fences) <= {"console", "python", "yaml", "text"}
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "specs.md"])
+@pytest.mark.parametrize("page", [ROOT / "README.md", CHINESE, ROOT / "docs" / "specs.md"])
 def test_spec_of_a_page_loads(tmp_path: Path, page: Path) -> None:
     text = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)[0]
     (tmp_path / "spec.yaml").write_text(text)
@@ -138,6 +141,21 @@ def test_every_path_that_a_page_names_exists(page: Path) -> None:
         assert (page.parent / path).exists(), path
     for path in quoted:
         assert (ROOT / path).exists(), path
+
+
+def test_readme_lists_every_page() -> None:
+    linked = {(ROOT / path).resolve() for path in re.findall(r"\]\((docs/[^)#]+)\)", README)}
+    assert linked >= set((ROOT / "docs").glob("*.md"))
+
+
+def test_chinese_readme_has_the_same_commands() -> None:
+    chinese = CHINESE.read_text()
+    assert BLOCK.findall(chinese) == BLOCK.findall(README)
+    assert re.findall(r"```sh\n.*?```", chinese, re.DOTALL) == re.findall(
+        r"```sh\n.*?```", README, re.DOTALL
+    )
+    assert "(docs/README.zh.md)" in README
+    assert "(../README.md)" in chinese
 
 
 def test_both_readme_commands_use_the_constraints() -> None:
