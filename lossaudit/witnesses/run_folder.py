@@ -141,7 +141,9 @@ def _sort_in(path: Path, run: RunFolder, others: list[str], allow_pickle: bool) 
         else:  # it cannot be read, and what replays it says so
             run.batches.append(str(path))
     elif path.suffix in PICKLES:
-        if allow_pickle:
+        if any(path.parent.glob("*.safetensors")):
+            others.append(name)  # the state of an optimiser beside weights, or the weights again
+        elif allow_pickle:
             _weights(path, run)
         else:
             run.skipped.append(

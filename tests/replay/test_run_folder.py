@@ -140,6 +140,17 @@ def test_pickled_weights_are_not_touched_without_permission(tmp_path: Path) -> N
     assert not (run / "canary").exists()
 
 
+def test_pickles_beside_safetensors_are_not_asked_for(tmp_path: Path) -> None:
+    run = copied(tmp_path)
+    (run / "checkpoint-2").mkdir()
+    save_file({"w": torch.zeros(2)}, run / "checkpoint-2" / "model.safetensors")
+    (run / "checkpoint-2" / "optimizer.bin").write_bytes(b"\x80\x04.")
+    for allow in (False, True):
+        found = find_run(str(run), allow)
+        assert found.checkpoints == [str(run / "checkpoint-2")]
+        assert not any("allow-pickle" in why for _, why in found.skipped)
+
+
 def test_weights_that_nothing_can_run_leave_the_stored_tensors(tmp_path: Path) -> None:
     run = copied(tmp_path)
     (run / "checkpoint-2").mkdir()

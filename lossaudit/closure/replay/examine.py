@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import isfinite
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,10 +15,11 @@ from lossaudit.closure.diagnosis.factor import Factors
 from lossaudit.closure.diagnosis.one_number import one_number_candidates
 from lossaudit.closure.fold import Closure
 from lossaudit.closure.outcome import Outcome
+from lossaudit.closure.replay.distinction import separation
 from lossaudit.closure.replay.rows import NO_TOTAL, ReplayRows, total_of
 from lossaudit.closure.rivals import Candidate, rivals_of, same_as
 from lossaudit.model.finding import Location
-from lossaudit.model.replay import Hypothesis, Replay
+from lossaudit.model.replay import Hypothesis, Interval, Replay
 from lossaudit.spec.normal_form import normal_form
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import (
@@ -82,24 +84,25 @@ class ReplayEvidence(Struct, frozen=True):
 
 
 class Apart(Struct, frozen=True):
-    """How far a rival's total lies from the declared formula's, on the step that tells most.
+    """A rival's total beside the declared formula's, on the step that tells them best.
 
     Attributes:
         name: of the rival.
         step: that step.
-        distance: between the two recomputed totals.
-        width: what their intervals leave open together; a rival is told where it is less.
+        declared, rival: the two recomputed totals.
+        half_width: of the logged total; 0 where none is logged, as if all its digits were.
     """
 
     name: str
     step: int
-    distance: float
-    width: float
+    declared: Interval
+    rival: Interval
+    half_width: float
 
     @property
-    def is_told(self) -> bool:
-        """Whether a logged total in full digits would tell the two."""
-        return self.distance > self.width
+    def separation(self) -> float:
+        """How far apart, as a multiple of what precision leaves open; above 1 they can be told."""
+        return separation(self.declared, self.rival, self.half_width)
 
 
 def declared_formula(spec: Spec, known: Sequence[str]) -> Expr:
@@ -139,7 +142,9 @@ def examine_replays(spec: Spec, source: str, replays: Sequence[Replay]) -> Repla
         declared,
         tuple(replays),
         same_rivals=same_as(declared, named),
-        apart=tuple(_apart(declared, r, replays) for r in rivals if not r.automatic),
+        apart=tuple(
+            best for r in rivals if not r.automatic and (best := _apart(declared, r, replays))
+        ),
     )
     obstacle = _obstacle(declared, replays)
     if obstacle:
@@ -193,17 +198,15 @@ def _obstacle(declared: Expr, replays: Sequence[Replay]) -> str:
     return ""
 
 
-def _apart(declared: Expr, rival: Candidate, replays: Sequence[Replay]) -> Apart:
-    best = Apart(rival.name, 0, 0.0, float("inf"))
-    for r in replays:
-        one = r.total
-        other = total_of(rival.expr, r.terms, r.given, r.step, r.dtype)
-        middles = [0.5 * (x.low + x.high) for x in (one, other)]
-        width = 0.5 * (one.high - one.low + other.high - other.low) + 2 * r.total_half
-        distance = abs(middles[0] - middles[1])
-        if distance * best.width > best.distance * width or best.width == float("inf"):
-            best = Apart(rival.name, r.step, distance, width)
-    return best
+def _apart(declared: Expr, rival: Candidate, replays: Sequence[Replay]) -> Apart | None:
+    """Where a rival is told best; None where it can be evaluated on no step."""
+    found = [
+        Apart(rival.name, r.step, r.total, other, r.total_half)
+        for r in replays
+        for other in (total_of(rival.expr, r.terms, r.given, r.step, r.dtype),)
+        if isfinite(other.value) and isfinite(r.total.value)
+    ]
+    return max(found, key=lambda a: a.separation, default=None)
 
 
 def _formulas(evidence: ReplayEvidence, outcome: Outcome) -> Iterator[Explanation]:

@@ -7,6 +7,7 @@ from hashlib import sha256
 from math import fsum, isfinite
 
 from lossaudit.closure.outcome import Outcome
+from lossaudit.closure.replay.distinction import distinction
 from lossaudit.closure.replay.examine import Apart, ReplayEvidence
 from lossaudit.closure.verdict import against_rivals
 from lossaudit.closure.witness import with_outcome
@@ -15,6 +16,9 @@ from lossaudit.model.replay import Replay
 from lossaudit.model.result import Witness
 from lossaudit.model.steps import step_in_words
 from lossaudit.spec.tree import render
+
+MOST_RIVALS = 3
+"""Rivals of which an undecided verdict says whether they could have been told."""
 
 
 def judge_replays(evidence: ReplayEvidence) -> tuple[Verdict, str]:
@@ -50,16 +54,14 @@ def _refuted(evidence: ReplayEvidence, outcome: Outcome) -> tuple[Verdict, str]:
 
 def _told(evidence: ReplayEvidence) -> str:
     """Whether the named rivals could have been told at this precision."""
-    said = [_apart_in_words(a) for a in evidence.apart if a.width < float("inf")]
-    return f"; {'; '.join(said[:3])}" if said else ""
+    said = [_apart_in_words(a) for a in evidence.apart[:MOST_RIVALS]]
+    return f"; {'; '.join(said)}" if said else ""
 
 
 def _apart_in_words(apart: Apart) -> str:
-    numbers = f"{apart.distance:.1e} apart, and their intervals leave {apart.width:.1e} open"
-    at = step_in_words(apart.step)
-    if apart.is_told:
-        return f"rival `{apart.name}` would be distinguishable: at {at} the two are {numbers}"
-    return f"rival `{apart.name}` cannot be told at this precision: at {at} the two are {numbers}"
+    named = f"rival `{apart.name}`"
+    said = distinction(named, apart.declared, apart.rival, apart.half_width)
+    return f"at {step_in_words(apart.step)} {said}"
 
 
 def describe_replays(evidence: ReplayEvidence, verdict: Verdict, reason: str) -> Witness:

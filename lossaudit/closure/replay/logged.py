@@ -10,7 +10,6 @@ from msgspec import Struct, field
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.keys import find_keys
 from lossaudit.closure.rows import Join
-from lossaudit.model.finding import Location
 from lossaudit.model.table import Column
 from lossaudit.numerics.find_resolution import find_resolutions
 
@@ -25,7 +24,6 @@ class LoggedStep(Struct, frozen=True):
         total, half: the number, and half the width of the interval that it stands for.
         terms, halves: the same of the terms, by the formula's names.
         source: the log.
-        location: where in it.
     """
 
     total: float
@@ -33,7 +31,6 @@ class LoggedStep(Struct, frozen=True):
     terms: Mapping[str, float] = field(default_factory=dict)
     halves: Mapping[str, float] = field(default_factory=dict)
     source: str = ""
-    location: Location | None = None
 
 
 class LoggedSteps(Struct, frozen=True):
@@ -78,15 +75,8 @@ def logged_steps(evidence: LogEvidence, wanted: Collection[int]) -> LoggedSteps:
             }
             total = float(rows.values[binding.total][i])
             halves = {n: _half(evidence, binding.tags[n], v) for n, v in terms.items()}
-            record = int(rows.records[i])
-            step = LoggedStep(
-                total,
-                _half(evidence, binding.total, total),
-                terms,
-                halves,
-                log.source,
-                evidence.locate(record),
-            )
+            half = _half(evidence, binding.total, total)
+            step = LoggedStep(total, half, terms, halves, log.source)
             found.setdefault(int(rows.step[i]), []).append(step)
     steps = {step: tuple(totals) for step, totals in found.items()}
     return LoggedSteps(steps, dtype=binding.dtype)

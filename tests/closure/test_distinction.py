@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from lossaudit.closure.replay.distinction import distinction, is_distinguishable, separation
 from lossaudit.model.replay import Interval
-from lossaudit.witnesses.replay.distinction import distinction, is_distinguishable, separation
 
 
 def interval(value: float, half_width: float = 0.0) -> Interval:
