@@ -6,7 +6,8 @@ A safetensors file holds a pair of tensors of one dtype. NumPy maps it and sums 
 `recompute_term` maps it and takes its mean absolute difference in float64. Both sides take turns
 within one process, on fresh mappings of pages that the kernel has; the digest, which is computed
 beside, has ended before. NumPy has no bfloat16: it sums the same bytes as whole numbers of 16 bits.
-What summing the same bytes as float32 takes, the fastest that NumPy reads, is said as well. Memory
+What summing the same bytes as float32 takes, the fastest that NumPy reads, is said as well, and
+what the ratio is in processor time, which other work on the machine disturbs less. Memory
 is the peak of a process that does this one thing: mapped pages, Python and torch included.
 """
 
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from measure import PLACE, Row
@@ -65,33 +67,46 @@ def write_pair(path: Path, dtype: str, size: int) -> int:
     return 8 + len(header)
 
 
-def by_numpy(path: Path, start: int, kind: type[np.generic]) -> Callable[[], float]:
-    """Seconds of summing every number of the file once."""
+class Taken(NamedTuple):
+    """Seconds on the clock, and of all processors together."""
 
-    def summed() -> float:
-        began = time.perf_counter()
-        np.memmap(path, dtype=kind, mode="r", offset=start).sum()
-        return time.perf_counter() - began
-
-    return summed
+    wall: float
+    cpu: float
 
 
-def by_replay(path: Path) -> Callable[[], float]:
-    """Seconds of the term, from a file that is open and hashed."""
+def taken(call: Callable[[], object]) -> Taken:
+    """How long a call takes."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    call()
+    return Taken(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def by_numpy(path: Path, start: int, kind: type[np.generic]) -> Callable[[], Taken]:
+    """Summing every number of the file once."""
+    return lambda: taken(lambda: np.memmap(path, dtype=kind, mode="r", offset=start).sum())
+
+
+def by_replay(path: Path) -> Callable[[], Taken]:
+    """The term, from a file that is open and hashed."""
     from lossaudit.spec.definition import Definition
     from lossaudit.witnesses.replay.batch import read_batch
     from lossaudit.witnesses.replay.recompute_term import recompute_term
 
     definition = Definition("l1", prediction="x", target="y")
 
-    def recomputed() -> float:
+    def recomputed() -> Taken:
         batch = read_batch(str(path))
         assert batch.file.sha256
-        began = time.perf_counter()
-        recompute_term(definition, batch.tensors, "float32")
-        return time.perf_counter() - began
+        return taken(lambda: recompute_term(definition, batch.tensors, "float32"))
 
     return recomputed
+
+
+def threads() -> int:
+    """Those that torch, and so replay, works with."""
+    import torch
+
+    return torch.get_num_threads()
 
 
 def rows(gigabytes: float = 1.0) -> Iterator[Row]:
@@ -112,13 +127,16 @@ def rows_of(path: Path, start: int, dtype: str, kind: type[np.generic]) -> Itera
         sides["bytes"] = by_numpy(path, start, np.float32)
     for side in sides.values():
         side()
-    taken = [{name: side() for name, side in sides.items()} for _ in range(TURNS)]
-    median = {name: statistics.median(t[name] for t in taken) for name in sides}
-    ratio = {s: statistics.median(t["ours"] / t[s] for t in taken) for s in sides}
+    turns = [{name: side() for name, side in sides.items()} for _ in range(TURNS)]
+    median = {name: statistics.median(t[name].wall for t in turns) for name in sides}
+    ratio = {s: statistics.median(t["ours"].wall / t[s].wall for t in turns) for s in sides}
+    work = statistics.median(t["ours"].cpu / t["numpy"].cpu for t in turns) / threads()
     what = f"l1 of a {dtype} pair, {path.stat().st_size / 2e9:.1f} GB each"
     summed = f"`np.sum` of the file as {kind.__name__}"
     figures = f"{median['ours']:.3f} s / {median['numpy']:.3f} s"
     yield Row(f"{what} / {summed}", figures, ratio["numpy"], 1.5)
+    what_work = f"{what}, processor time of each of {threads()} threads / NumPy's one"
+    yield Row(what_work, "as it would be on cores of one's own", work, None)
     if "bytes" in sides:
         figures = f"{median['ours']:.3f} s / {median['bytes']:.3f} s"
         yield Row(f"{what} / the same bytes as float32", figures, ratio["bytes"], None)

@@ -18,7 +18,7 @@ from lossaudit.closure.replay.neighbours import find_neighbour
 from lossaudit.closure.replay.rows import total_of
 from lossaudit.closure.replay.settle import settle
 from lossaudit.errors import InputError, UsageError
-from lossaudit.model.replay import Hypothesis, Recomputed, Replay
+from lossaudit.model.replay import Hypothesis, Recomputed, Replay, may_be
 from lossaudit.witnesses.replay.engine import Replayer
 from lossaudit.witnesses.replay.other_terms import Way, other_terms
 from lossaudit.witnesses.replay.other_weights import find_alignment
@@ -104,7 +104,23 @@ def _alignment(
     aligned = find_alignment(
         replayer, replay, replayer.request.others, lambda r: settle(evidence.spec, [r], logs)[0]
     )
-    return None if aligned is None else (aligned.replay, aligned.summary, aligned.facts)
+    if aligned is not None:
+        return aligned.replay, aligned.summary, aligned.facts
+    return _as_stated(replay)
+
+
+def _as_stated(replay: Replay) -> tuple[Replay, str, Mapping[str, Any]] | None:
+    """The replay beside the total that its batch states, where that is another than the log's."""
+    stated, half = replay.stated, replay.stated_half
+    if stated is None or replay.total_logged is None or not may_be(stated, half, replay.total):
+        return None
+    said = (
+        f"the batch of step {replay.step:,} states the total {stated:.7g}, which it gives, and the "
+        f"log has {replay.total_logged:.7g}: another micro-batch of that step, another run, or "
+        "something else than was optimised"
+    )
+    own = replace(replay, total_logged=stated, total_half=half, total_source=replay.batch)
+    return own, said, {"step": replay.step, "stated": True}
 
 
 def _shared(tried: Sequence[Again]) -> list[Way]:
@@ -143,5 +159,7 @@ def _aligned(rows: Sequence[Replay], tried: Sequence[Again]) -> Hypothesis | Non
     if not said:
         return None
     summary = said[0][0] + (f" (and {len(said) - 1} more like it)" if len(said) > 1 else "")
-    facts = {"steps": [dict(f) for _, f in said]}
+    facts: dict[str, Any] = {"steps": [dict(f) for _, f in said]}
+    if all(f.get("stated") for _, f in said):
+        facts["stated"] = True
     return Hypothesis(ALIGNMENT, summary, tuple(replays), facts, decisive=False)

@@ -40,7 +40,6 @@ from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome, ViolatingRow
 from lossaudit.model.finding import Finding, Severity
-from lossaudit.model.replay import Replay, may_be
 from lossaudit.model.steps import step_in_words, steps_in_words
 from lossaudit.numerics.formats import FORMATS, gamma
 from lossaudit.spec.aggregate import aggregate_option
@@ -87,7 +86,6 @@ def _replay(evidence: ReplayEvidence) -> Iterator[Finding]:
         return
     declared = outcome.declared
     row = next(v for v in outcome.violations if abs(v.residual) < float("inf"))
-    replayed = evidence.replays[row.record]
     excess = abs(row.residual) / row.tolerance if row.tolerance else float("inf")
     yield Finding(
         CHECK.name,
@@ -95,7 +93,7 @@ def _replay(evidence: ReplayEvidence) -> Iterator[Finding]:
         f"{declared.refuted:,} of {declared.decided:,} replayed steps refute the declared formula; "
         f"{step_in_words(row.step)}: total {row.total:.7g}, recomputed {row.recomputed:.7g}; "
         f"residual {row.residual:+.1e} is {excess:,.0f} x the {row.tolerance:.1e} that rounding "
-        f"and replaying leave open{_follows(first) if first else _stated(replayed)}",
+        f"and replaying leave open{_follows(first) if first else ''}",
         declared.steps,
         evidence.locate(row.record),
         {
@@ -103,16 +101,6 @@ def _replay(evidence: ReplayEvidence) -> Iterator[Finding]:
             "decided": declared.decided,
             "formula": first.formula if first else "",
         },
-    )
-
-
-def _stated(replay: Replay) -> str:
-    """That the batch states another total than the log, where that is the recomputed one."""
-    if replay.stated is None or not may_be(replay.stated, replay.stated_half, replay.total):
-        return ""
-    return (
-        f"; the batch itself states {replay.stated:.7g}, which it gives: the log may be of another "
-        "run, or logs something else than was optimised"
     )
 
 

@@ -6,7 +6,8 @@ whether other weights at hand reproduce the step, and whether the prediction tha
 does: then the formula is right and the weights are other ones. The numbers of checkpoint and step
 are compared as well: the loss logged at step N was computed before update N, and checkpoint-N is
 written after it, so checkpoint-N reproduces step N+1. A log of several micro-batches a step is
-searched for the one that agrees; MuseTalk logs the last one.
+searched for the one that agrees; MuseTalk logs the last one. Last, where no formula explains the
+logged totals: whether the batches give the totals that they state themselves.
 
 **Why it matters**
 Replayed one step off, a correct run looks wrong by a per cent or two, and a wrong one may look

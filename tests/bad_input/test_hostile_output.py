@@ -128,7 +128,7 @@ def test_a_disk_that_is_full_leaves_the_old_report_whole(
     report.write_text(OLD)
 
     def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2, 2))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
     command = [sys.executable, "-m", "lossaudit", "check", str(log), "-f", FORMULA]

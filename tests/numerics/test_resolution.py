@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lossaudit.model.table import Column
@@ -199,6 +199,10 @@ def test_half_of_each_way_is_reached_so_that_it_cannot_shrink() -> None:
 def test_the_true_value_is_inside_for_any_values(values: list[float], way: str) -> None:
     true = np.array(values)
     column = WAYS[way].column(true)
+    # docs/tolerances.md: tqdm writes 1006.0 in full, which hides in a short column that others
+    # have three digits.
+    in_full = [v for v in column.values.tolist() if float(f"{v:.2e}") != v]
+    assume(not (way == "tqdm" and in_full))
     found = find_resolution(column)
     half = found.half_width(column.values, "float64")
     if not is_constant(column) and (way != "json float32" or found.grid == "float32"):

@@ -203,11 +203,23 @@ def test_log_of_another_run_in_the_folder_is_no_false_alarm(tmp_path: Path) -> N
     assert {r.total_source for r in replay.replays} == {str(run / "log.jsonl")}
 
 
-def test_log_that_has_other_totals_than_the_batches_fails_and_both_are_told(tmp_path: Path) -> None:
+def test_log_with_other_totals_than_the_batches_state_refutes_no_formula(tmp_path: Path) -> None:
     run = copied(tmp_path)
     shutil.copy(CASE / "defect" / "log.jsonl", run)
     result = audited(run)
-    assert (result.verdict, result.exit_code) == (Verdict.FAIL, ExitCode.FINDING)
+    assert (result.verdict, result.exit_code) == (Verdict.INCONCLUSIVE, ExitCode.FINDING)
     (finding,) = result.findings
-    assert finding.check == "formula-mismatch"
-    assert "the batch itself states" in finding.message
+    assert finding.check == "misaligned-checkpoint"
+    assert "the batch of step 3 states the total" in finding.message
+    assert "another micro-batch of that step, another run" in finding.message
+
+
+def test_log_that_was_scaled_fails_although_the_batches_state_the_totals(tmp_path: Path) -> None:
+    run = copied(tmp_path)
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    scaled = [json.dumps({**row, "loss": row["loss"] * 0.125}) for row in rows]
+    (run / "log.jsonl").write_text("\n".join(scaled) + "\n")
+    result = audited(run)
+    assert result.verdict is Verdict.FAIL
+    assert [f.check for f in result.findings] == ["scaled-log"]
+    assert [e["check"] for e in result.findings[0].evidence["also"]] == ["misaligned-checkpoint"]

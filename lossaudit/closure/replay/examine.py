@@ -165,8 +165,15 @@ def explain_replays(
     if outcome is None or not outcome.declared.refuted_finite:
         return evidence
     found = [*_formulas(evidence, outcome), *_fitting(evidence, hypotheses)]
-    found.sort(key=lambda e: PRECEDENCE.index(e.check))
+    found.sort(key=_precedence)
     return replace(evidence, explanations=tuple(found))
+
+
+def _precedence(explanation: Explanation) -> int:
+    """Its place; that the batches state other totals than the log comes after all formulas."""
+    if explanation.facts.get("stated"):
+        return len(PRECEDENCE)
+    return PRECEDENCE.index(explanation.check)
 
 
 def rows_of(evidence: ReplayEvidence, replays: Sequence[Replay]) -> ReplayRows:

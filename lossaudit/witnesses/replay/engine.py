@@ -21,6 +21,7 @@ from lossaudit.witnesses.replay.batch import SampleBatch, depth_of, read_batch
 from lossaudit.witnesses.replay.checkpoint import Checkpoint, open_checkpoint
 from lossaudit.witnesses.replay.recompute_term import recompute_term
 from lossaudit.witnesses.replay.request import Pair, Request
+from lossaudit.witnesses.replay.term import is_known_kind
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,10 +82,16 @@ class Replayer(Struct):
 
     def definitions(self) -> dict[str, Definition]:
         """Of the terms in the formula and its rivals that say what they are computed from."""
-        spec = self.spec
+        spec, beyond = self.spec, self.beyond()
         used = term_names([spec.formula, *(expr for expr, _ in spec.rivals.values())])
-        found = {n: spec.terms[n] for n in used if n in spec.terms}
+        found = {n: spec.terms[n] for n in used if n in spec.terms and n not in beyond}
         return {n: d for n, d in found.items() if d.kind and d.prediction}
+
+    def beyond(self) -> dict[str, str]:
+        """{term: why} of those that the model cannot give and no term function computes."""
+        cannot = self.adapter.cannot if self.adapter is not None else {}
+        terms = self.spec.terms
+        return {n: w for n, w in cannot.items() if n in terms and not is_known_kind(terms[n].kind)}
 
     def open(self, pair: Pair, depth: Depth | None = None) -> Step:
         """Read a batch, decide how deep it is replayed, and load what that needs.
@@ -116,7 +123,7 @@ class Replayer(Struct):
                 n: recompute_term(d, step.batch.tensors, d.dtype or dtype)
                 for n, d in definitions.items()
             }
-            return Computed(terms, step.batch.tensors)
+            return Computed(terms, step.batch.tensors, caution="; ".join(self._left_out()))
         from lossaudit.witnesses.replay.conditions import conditions_of
         from lossaudit.witnesses.replay.precision import measure_terms
 
@@ -132,8 +139,11 @@ class Replayer(Struct):
             conditions,
             step.batch.rng,
         )
-        caution = "; ".join((*measured.notes, *step.models.said))
+        caution = "; ".join((*self._left_out(), *measured.notes, *step.models.said))
         return Computed(measured.terms, measured.tensors, measured.noise, caution)
+
+    def _left_out(self) -> list[str]:
+        return [f"{name} is not recomputed: it {why}" for name, why in self.beyond().items()]
 
     def replay(self, step: Step, definitions: Definitions | None = None) -> Replay:
         """A step with its terms; its total is settled later."""

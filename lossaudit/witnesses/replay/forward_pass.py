@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lossaudit.witnesses.replay.adapter import PassOptions
+from lossaudit.errors import InputError
+from lossaudit.rendering.safe_text import clip, escape_text
+from lossaudit.witnesses.replay.adapter import PassOptions, Tensors, shape_of
+from lossaudit.witnesses.replay.names import shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +36,23 @@ def running(options: PassOptions, device: str) -> Iterator[None]:
         elif options.tf32:
             stack.enter_context(_rounded_convolutions())
         yield
+
+
+@contextmanager
+def told_with_shapes(tensors: Tensors) -> Iterator[None]:
+    """What torch refuses to compute from somebody's tensors, or for lack of memory, as an error.
+
+    Raises:
+        InputError: in place of torch's RuntimeError, with the shapes of all tensors.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        shapes = ", ".join(f"{shown(n)} {shape_of(t)}" for n, t in sorted(tensors.items()))
+        raise InputError(
+            f"the networks cannot be run on this batch: {escape_text(clip(str(error), 300))}",
+            expected=f"tensors of one step that fit together; there are {shapes}",
+        ) from error
 
 
 @contextmanager

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from lossaudit.errors import UsageError
+from lossaudit.errors import InputError, UsageError
 from lossaudit.witnesses.replay.adapter import Models
 from lossaudit.witnesses.replay.checkpoint import Checkpoint, load_into, open_checkpoint
+from lossaudit.witnesses.replay.names import shown
 from lossaudit.witnesses.replay.network_config import build_network, read_config
 from lossaudit.witnesses.replay.opened_file import OpenedFile
 
@@ -86,6 +87,7 @@ def load_networks(checkpoint: Checkpoint | None, parts: Mapping[str, str], devic
     if not stored.config:
         notes.append("no config.json lies beside the VAE's weights: sd-vae-ft-mse is assumed")
     config = stored.config or PUBLISHED_VAE
+    _check_scaling(config.get("scaling_factor", 0.18215), stored.path)
     vae = _loaded(diffusers.AutoencoderKL, config, with_new_names(stored), stored.path)
     networks, weights, read = {"vae": vae.eval().to(device)}, [stored], []
     if checkpoint is not None:
@@ -97,6 +99,16 @@ def load_networks(checkpoint: Checkpoint | None, parts: Mapping[str, str], devic
         if config is PUBLISHED_UNET:
             notes.append("no config of the UNet was found: the published architecture is assumed")
     return Models(networks, device, tuple(weights), tuple(read), tuple(notes))
+
+
+def _check_scaling(factor: Any, where: str) -> None:
+    """Latents are divided by it."""
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor < 1e6:
+        raise InputError(
+            f"the VAE's scaling_factor is {shown(factor, 80)}",
+            where=where,
+            expected="a number above 0, such as 0.18215",
+        )
 
 
 def import_diffusers() -> Any:

@@ -71,6 +71,11 @@ def term_functions() -> dict[str, TermFunction]:
     return registry.load(_KINDS, TermFunction)
 
 
+def is_known_kind(kind: str) -> bool:
+    """Whether a term function of that name exists."""
+    return kind.replace("_", "-").lower() in registry.listed(_KINDS)
+
+
 def term_function(definition: Definition) -> TermFunction:
     """The term function of a definition's kind.
 

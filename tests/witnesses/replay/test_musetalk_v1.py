@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -189,3 +191,31 @@ def test_the_attention_of_older_vaes_is_found_by_its_newer_names() -> None:
     assert older.tensors.keys() != checkpoint.tensors.keys()
     assert with_new_names(older).tensors.keys() == checkpoint.tensors.keys()
     assert with_new_names(checkpoint).tensors.keys() == checkpoint.tensors.keys()
+
+
+@pytest.mark.parametrize(
+    ("depth", "change"),
+    [
+        ("decoder", {"image_pred": (4, 3, 16, 16)}),
+        ("decoder", {"image_pred": (4,)}),
+        ("full", {"image": (4, 3, 1, 1), "latents": None}),
+        ("full", {"masked_image": (4, 5, 32, 32), "masked_latents": None}),
+        ("full", {"audio_feature": (3, 10, 32)}),
+    ],
+)
+def test_what_torch_refuses_is_an_error_with_shapes(depth: Any, change: dict[str, Any]) -> None:
+    tensors = batch(301) | {n: torch.zeros(shape) for n, shape in change.items() if shape}
+    tensors = {n: t for n, t in tensors.items() if change.get(n, ()) is not None}
+    with pytest.raises(InputError) as caught:
+        ADAPTER.forward(models(), tensors, depth, PassOptions())
+    assert "the networks cannot be run on this batch: " in str(caught.value)
+    assert "'ref_latents' (4, 4, 16, 16) float16" in str(caught.value)
+
+
+@pytest.mark.parametrize("factor", ["0", "-1", "null", '"x"', "true", "1e9", "[1]"])
+def test_a_scaling_factor_that_cannot_be_divided_by(factor: str, tmp_path: Path) -> None:
+    shutil.copytree(MAIN / "vae", tmp_path / "vae")
+    config = tmp_path / "vae" / "config.json"
+    config.write_text(config.read_text().replace("0.4005", factor))
+    with pytest.raises(InputError, match="the VAE's scaling_factor is"):
+        ADAPTER.load(None, {"vae": str(tmp_path / "vae")}, "cpu")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from musetalk_samples import batch, models, without
+from musetalk_samples import MAIN, PARTS, batch, models, without
 from torch import Tensor
 
 from lossaudit.errors import InputError
@@ -152,3 +152,21 @@ def test_parts_are_found_at_their_usual_places(tmp_path: Any) -> None:
     }
     assert find_parts(ADAPTER, [str(hub)])["unet_config"].endswith("musetalkV15/musetalk.json")
     assert find_parts(ADAPTER, [str(tmp_path)]) == {}
+
+
+def test_one_term_is_recomputed_and_the_others_are_said_to_be_out_of_reach(tmp_path: Any) -> None:
+    from safetensors.torch import save_file
+
+    from lossaudit.audit import recompute
+    from lossaudit.model.finding import Verdict
+    from lossaudit.witnesses.replay.request import Pair, Request
+
+    path = tmp_path / "step-000301.safetensors"
+    save_file(seen(), path, {"step": "301", "total": "0.5"})
+    request = Request((Pair(str(MAIN / "checkpoint-300"), str(path)),), "run", PARTS)
+    result = recompute(load_spec("musetalk-v1.5-stage1"), request)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "`vgg_loss` cannot be recomputed" in result.reason
+    (replay,) = result.witnesses[0].replays
+    assert set(replay.terms) == {"l1_loss"}
+    assert replay.caution.startswith(f"vgg_loss is not recomputed: it {ADAPTER.cannot['vgg_loss']}")

@@ -20,7 +20,7 @@ from lossaudit.witnesses.replay.adapter import (
     Tensors,
     require,
 )
-from lossaudit.witnesses.replay.forward_pass import running
+from lossaudit.witnesses.replay.forward_pass import running, told_with_shapes
 from lossaudit.witnesses.replay.musetalk import (
     check_heard,
     decode_latents,
@@ -64,7 +64,7 @@ def forward(
     """
     options = options or PassOptions()
     require(ADAPTER, depth, tensors)
-    with running(options, models.device):
+    with told_with_shapes(tensors), running(options, models.device):
         given = {n: t.to(models.device) for n, t in tensors.items() if n in READ}
         vae = models.networks["vae"]
         if depth == "decoder":
