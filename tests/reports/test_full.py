@@ -124,7 +124,7 @@ def test_long_text_is_clipped() -> None:
 
 
 def test_matrix_of_many_witnesses_fits_80_columns_without_a_wrapped_cell() -> None:
-    names = ("log.csv", "record/terms.jsonl", "events-total-only", "replay")
+    names = ("a.csv", "record/terms.jsonl", "events-total-only", "b", "c", "d", "e")
     several = tuple(replace(REFUTED, source=f"runs/1/{name}") for name in names)
     shown = REPORT.render(replace(FAIL, witnesses=several), Page(80))
     matrix = shown.split("Agreement\n")[1].split("\n  declared:")[0].splitlines()
