@@ -13,12 +13,11 @@ from lossaudit import registry
 from lossaudit.closure.check import Check, nothing
 from lossaudit.closure.replay.examine import (
     ReplayEvidence,
-    declared_formula,
     examine_replays,
     explain_replays,
 )
 from lossaudit.closure.replay.judge import judge_replays
-from lossaudit.closure.replay.rows import total_of
+from lossaudit.closure.replay.rows import declared_formula, total_of
 from lossaudit.model.finding import Finding
 from lossaudit.model.replay import Hypothesis, Recomputed, Replay
 from lossaudit.spec.load import spec_from_formula

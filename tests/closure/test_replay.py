@@ -8,12 +8,11 @@ from msgspec.structs import replace
 
 from lossaudit.closure.replay.examine import (
     ReplayEvidence,
-    declared_formula,
     examine_replays,
     explain_replays,
 )
 from lossaudit.closure.replay.judge import describe_replays, judge_replays
-from lossaudit.closure.replay.rows import total_of
+from lossaudit.closure.replay.rows import declared_formula, total_of
 from lossaudit.model.finding import Verdict
 from lossaudit.model.replay import Hypothesis, Recomputed, Replay
 from lossaudit.spec.load import spec_from_formula

@@ -109,3 +109,34 @@ def test_an_error_of_one_rank_is_told_by_the_other(tmp_path: Path) -> None:
     assert "boom" in errors
     assert (first.returncode, output) == (4, "")
     assert second.returncode in (2, 4)
+
+
+ALONE = """
+from datetime import timedelta
+from lossaudit.witnesses.replay import ranks
+
+ranks.JOINING = timedelta(seconds=1)
+try:
+    with ranks.launched_ranks():
+        pass
+except ranks.RankError as error:
+    print(error)
+"""
+
+
+def test_variables_of_a_launcher_without_its_ranks_are_no_hang() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    env = environment(RANK="0", WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=env,
+        check=True,
+        timeout=120,
+    )
+    assert "the ranks cannot be joined" in done.stdout
+    assert "env -u WORLD_SIZE lossaudit" in done.stdout

@@ -16,7 +16,7 @@ from lossaudit.closure.diagnosis.one_number import one_number_candidates
 from lossaudit.closure.fold import Closure
 from lossaudit.closure.outcome import Outcome
 from lossaudit.closure.replay.distinction import separation
-from lossaudit.closure.replay.rows import NO_TOTAL, ReplayRows, total_of
+from lossaudit.closure.replay.rows import NO_TOTAL, ReplayRows, declared_formula, total_of
 from lossaudit.closure.rivals import Candidate, rivals_of, same_as
 from lossaudit.model.finding import Location
 from lossaudit.model.replay import Hypothesis, Interval, Replay
@@ -25,7 +25,6 @@ from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import (
     RESERVED,
     Expr,
-    expand_families,
     names,
     number,
     ordered_names,
@@ -103,24 +102,6 @@ class Apart(Struct, frozen=True):
     def separation(self) -> float:
         """How far apart, as a multiple of what precision leaves open; above 1 they can be told."""
         return separation(self.declared, self.rival, self.half_width)
-
-
-def declared_formula(spec: Spec, known: Sequence[str]) -> Expr:
-    """The spec's formula with its parameters as numbers, and families over the known terms."""
-    from fnmatch import fnmatchcase
-
-    def members(globs: Sequence[str]) -> tuple[str, ...]:
-        wanted = [g for g in globs if not g.startswith("!")]
-        unwanted = [g[1:] for g in globs if g.startswith("!")]
-        return tuple(
-            n
-            for n in known
-            if any(fnmatchcase(n, g) for g in wanted)
-            and not any(fnmatchcase(n, g) for g in unwanted)
-        )
-
-    bare = expand_families(spec.formula, lambda f: members(f.globs))
-    return substitute(bare, {n: number(v) for n, v in spec.parameters.items()})
 
 
 def examine_replays(spec: Spec, source: str, replays: Sequence[Replay]) -> ReplayEvidence:

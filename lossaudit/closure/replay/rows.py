@@ -15,7 +15,8 @@ from lossaudit.model.replay import Interval, Recomputed, Replay
 from lossaudit.model.table import Bools, Floats
 from lossaudit.numerics.bounded import Arithmetic, Bounded
 from lossaudit.spec.evaluate import evaluate
-from lossaudit.spec.tree import Expr, names
+from lossaudit.spec.schema import Spec
+from lossaudit.spec.tree import Expr, expand_families, names, number, substitute
 
 NO_TOTAL = "no total was logged for the step"
 """Why a replay stays undecided."""
@@ -38,6 +39,24 @@ class ReplayRows(Struct, frozen=True):
         for dtype, group in groupby(logged, key=lambda pair: pair[1].dtype):
             records, chosen = zip(*group, strict=True)
             yield _rows(chosen, records), _prepared(chosen, self.names, dtype)
+
+
+def declared_formula(spec: Spec, known: Sequence[str]) -> Expr:
+    """The spec's formula with its parameters as numbers, and families over the known terms."""
+    from fnmatch import fnmatchcase
+
+    def members(globs: Sequence[str]) -> tuple[str, ...]:
+        wanted = [g for g in globs if not g.startswith("!")]
+        unwanted = [g[1:] for g in globs if g.startswith("!")]
+        return tuple(
+            n
+            for n in known
+            if any(fnmatchcase(n, g) for g in wanted)
+            and not any(fnmatchcase(n, g) for g in unwanted)
+        )
+
+    bare = expand_families(spec.formula, lambda f: members(f.globs))
+    return substitute(bare, {n: number(v) for n, v in spec.parameters.items()})
 
 
 def total_of(

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from lossaudit.closure.replay.examine import declared_formula
 from lossaudit.closure.replay.logged import LoggedStep, LoggedSteps, written_halves
-from lossaudit.closure.replay.rows import total_of
+from lossaudit.closure.replay.rows import declared_formula, total_of
 from lossaudit.closure.sum_dtype import coarsest_of
 from lossaudit.model.replay import Interval, Replay
 from lossaudit.numerics.formats import FORMATS

@@ -21,6 +21,9 @@ from lossaudit.errors import LossauditError
 T = TypeVar("T")
 R = TypeVar("R")
 
+JOINING = timedelta(minutes=5)
+"""For all ranks to come up: a shell may have inherited a launcher's variables, and be alone."""
+
 PATIENCE = timedelta(hours=2)
 """For the slowest rank; one that ends is noticed at once."""
 
@@ -37,10 +40,12 @@ class Ranks(Struct, frozen=True):
     Attributes:
         rank: this process, from 0.
         count: how many there are.
+        group: of torch.distributed, over which they tell each other; None where there is one.
     """
 
     rank: int = 0
     count: int = 1
+    group: Any = None
 
     @property
     def is_first(self) -> bool:
@@ -80,7 +85,7 @@ class Ranks(Struct, frozen=True):
 
         parts: list[Any] = [None] * self.count
         try:
-            dist.all_gather_object(parts, own)
+            dist.all_gather_object(parts, own, self.group)
         except RuntimeError as error:
             raise RankError(
                 f"a rank ended before it gave its part ({str(error).splitlines()[0][:200]})",
@@ -113,10 +118,15 @@ def launched_ranks() -> Iterator[Ranks]:
     import torch.distributed as dist
 
     try:
-        dist.init_process_group("gloo", timeout=PATIENCE)
+        dist.init_process_group("gloo", timeout=JOINING)
+        group = dist.new_group(timeout=PATIENCE, backend="gloo")
     except (RuntimeError, ValueError) as error:
-        raise RankError(f"the ranks cannot be joined: {str(error).splitlines()[0]}") from None
+        raise RankError(
+            f"the ranks cannot be joined: {str(error).splitlines()[0][:200]}",
+            expected=f"WORLD_SIZE={world} processes, as torchrun launches them",
+            hint="`env -u WORLD_SIZE lossaudit ...` runs alone",
+        ) from None
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size())
+        yield Ranks(dist.get_rank(), dist.get_world_size(), group)
     finally:
         dist.destroy_process_group()
