@@ -61,8 +61,16 @@ def test_presets_page_is_the_presets(golden: Golden) -> None:
     golden(ROOT / "docs" / "presets.md", "".join(parts))
 
 
+COMPLETION = """\
+`lossaudit --install-completion` makes bash, zsh, fish or PowerShell complete what you type:
+commands, options, and the names that `--spec`, `--reader`, `--format`, `--select`, `--ignore`,
+`--adapter`, `--dtype`, `--device`, `--fail-on` and `explain` take. `--show-completion` prints the
+script instead. Where no name fits, files are offered.
+"""
+
+
 def test_command_page_is_the_help_texts(golden: Golden) -> None:
-    parts = ["# Commands\n\nGenerated from `lossaudit --help`.\n"]
+    parts = [f"# Commands\n\nGenerated from `lossaudit --help`.\n\n{COMPLETION}"]
     for args in (
         [],
         ["audit"],
