@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from defect_cases import defects_page
+from page_commands import BLOCK, as_printed
 
 from lossaudit import registry
 from lossaudit.closure.check import Check, manual
@@ -61,8 +61,16 @@ def test_presets_page_is_the_presets(golden: Golden) -> None:
     golden(ROOT / "docs" / "presets.md", "".join(parts))
 
 
+COMPLETION = """\
+`lossaudit --install-completion` makes bash, zsh, fish or PowerShell complete what you type:
+commands, options, and the names that `--spec`, `--reader`, `--format`, `--select`, `--ignore`,
+`--adapter`, `--dtype`, `--device`, `--fail-on` and `explain` take. `--show-completion` prints the
+script instead. Where no name fits, files are offered.
+"""
+
+
 def test_command_page_is_the_help_texts(golden: Golden) -> None:
-    parts = ["# Commands\n\nGenerated from `lossaudit --help`.\n"]
+    parts = [f"# Commands\n\nGenerated from `lossaudit --help`.\n\n{COMPLETION}"]
     for args in (
         [],
         ["audit"],
@@ -89,26 +97,34 @@ def test_defects_page_is_what_the_audits_say(golden: Golden) -> None:
     golden(ROOT / "docs" / "defects.md", defects_page())
 
 
-def console_examples() -> list[tuple[str, str]]:
-    """(command, output) of every console block in the README and the docs."""
-    found = []
-    text = "\n".join(page.read_text() for page in PAGES)
-    for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
-        command, _, output = block.partition("\n")
-        found.append((command.removeprefix("$ lossaudit "), output))
-    return found
+CHINESE = ROOT / "docs" / "README.zh.md"
+PAGES_WITH_COMMANDS = [page for page in PAGES if BLOCK.search(page.read_text())]
 
 
-@pytest.mark.parametrize(("command", "output"), console_examples())
-def test_readme_example_prints_what_it_shows(command: str, output: str) -> None:
-    assert output_of(*shlex.split(command)) == output
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES_WITH_COMMANDS if p != CHINESE], ids=lambda p: p.name
+)
+def test_page_shows_what_its_commands_print(page: Path, tmp_path: Path, golden: Golden) -> None:
+    golden(page, as_printed(page.read_text(), tmp_path))
 
 
-def test_there_are_examples_to_run() -> None:
-    assert len(console_examples()) >= 3
+def test_there_are_commands_to_run() -> None:
+    named = {page.name for page in PAGES_WITH_COMMANDS}
+    assert named >= {"README.md", "README.zh.md", "tutorial.md", "ten-minutes.md"}
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "specs.md"])
+@pytest.mark.parametrize("page", PAGES_WITH_COMMANDS, ids=lambda p: p.name)
+def test_every_block_begins_with_a_command(page: Path) -> None:
+    assert all(block.startswith("$ ") for block in BLOCK.findall(page.read_text()))
+
+
+@pytest.mark.parametrize("name", ["tutorial.md", "ten-minutes.md"])
+def test_no_command_of_a_walk_through_goes_untested(name: str) -> None:
+    fences = re.findall(r"^ *```(\w+)$", (ROOT / "docs" / name).read_text(), re.MULTILINE)
+    assert set(fences) <= {"console", "python", "yaml", "text"}
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", CHINESE, ROOT / "docs" / "specs.md"])
 def test_spec_of_a_page_loads(tmp_path: Path, page: Path) -> None:
     text = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)[0]
     (tmp_path / "spec.yaml").write_text(text)
@@ -133,6 +149,21 @@ def test_every_path_that_a_page_names_exists(page: Path) -> None:
         assert (page.parent / path).exists(), path
     for path in quoted:
         assert (ROOT / path).exists(), path
+
+
+def test_readme_lists_every_page() -> None:
+    linked = {(ROOT / path).resolve() for path in re.findall(r"\]\((docs/[^)#]+)\)", README)}
+    assert linked >= set((ROOT / "docs").glob("*.md"))
+
+
+def test_chinese_readme_has_the_same_commands() -> None:
+    chinese = CHINESE.read_text()
+    assert BLOCK.findall(chinese) == BLOCK.findall(README)
+    assert re.findall(r"```sh\n.*?```", chinese, re.DOTALL) == re.findall(
+        r"```sh\n.*?```", README, re.DOTALL
+    )
+    assert "(docs/README.zh.md)" in README
+    assert "(../README.md)" in chinese
 
 
 def test_both_readme_commands_use_the_constraints() -> None:

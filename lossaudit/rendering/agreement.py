@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from lossaudit.model.finding import Verdict
 from lossaudit.model.result import Result, Rival, Witness
 from lossaudit.rendering.grid import Cell, Grid, Heading
@@ -15,23 +17,31 @@ LONGEST_FORMULA = 400
 """In the matrix; the headline shows more."""
 
 
-def agreement_grid(result: Result, width: int) -> Grid:
+def agreement_grid(result: Result, width: int, brief: bool = False) -> Grid:
     """Rows: the declared formula, the named rivals, the automatic rivals that survive somewhere.
 
     Columns: the formula's name with its text as detail, then one per witness, whose paths are
-    shortened for a page of `width` characters.
+    shortened for a page of `width` characters. `brief` leaves out the words that a narrow page
+    would wrap: "refuted 400/400" for "refuted on 400/400 rows".
     """
-    room = min(max(width // (len(result.witnesses) + 1) - 6, 16), 56)
+    room = min(max(width // (len(result.witnesses) + 1) - 6, 18), 56)
     headings = [Heading("formula", wraps=True)]
     names = short_paths([w.source for w in result.witnesses])
     headings += [_heading(w.kind, names[w.source], room) for w in result.witnesses]
     first = Cell("declared", "strong", clip(result.spec.formula, LONGEST_FORMULA))
-    rows = [(first, *(_declared_cell(w) for w in result.witnesses))]
+    rows = [(first, *(_brief(_declared_cell(w), brief) for w in result.witnesses))]
     for name, formula in _named(result) + _survivors(result):
-        cells = (_rival_cell(w, name) for w in result.witnesses)
+        cells = (_brief(_rival_cell(w, name), brief) for w in result.witnesses)
         shown = clip(formula, LONGEST_FORMULA)
         rows.append((Cell(shorten_middle(escape_text(name), 40), "strong", shown), *cells))
     return Grid("Agreement", tuple(headings), tuple(rows), _note(result))
+
+
+def _brief(cell: Cell, brief: bool) -> Cell:
+    """A refuted cell in as many words as one that agrees."""
+    if not brief or " on " not in cell.text:
+        return cell
+    return replace(cell, text=cell.text.replace(" on ", " ").removesuffix(" rows"))
 
 
 def _heading(kind: str, path: str, room: int) -> Heading:

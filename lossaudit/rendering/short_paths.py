@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import takewhile
+
+EVENTS = ".tfevents."
 
 
 def short_paths(paths: Sequence[str]) -> dict[str, str]:
     """Each path without the common folder; that folder itself by its own name.
+
+    A file of TensorBoard's that is alone in its folder is called by the folder: what the writer put
+    into the file's name (time, host, process) tells a reader nothing.
 
     Example:
         >>> short_paths(['runs/1/log.csv', 'runs/1/events', 'runs/1'])
@@ -18,7 +24,11 @@ def short_paths(paths: Sequence[str]) -> dict[str, str]:
         return {path: path for path in paths}
     levels = takewhile(lambda parts: len(set(parts)) == 1, zip(*split.values(), strict=False))
     shared = len(list(levels))
-    return {
-        path: "/".join(parts[shared:]) or (parts[-1] if parts else path)
-        for path, parts in split.items()
-    }
+    folders = Counter(tuple(parts[:-1]) for parts in split.values())
+    found = dict[str, str]()
+    for path, parts in split.items():
+        kept = parts[shared:]
+        if len(kept) > 1 and EVENTS in kept[-1] and folders[tuple(parts[:-1])] == 1:
+            kept = kept[:-1]
+        found[path] = "/".join(kept) or (parts[-1] if parts else path)
+    return found

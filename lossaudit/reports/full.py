@@ -65,7 +65,8 @@ def _draw_headline(console: Console, result: Result) -> None:
 def _draw_agreement(console: Console, result: Result) -> None:
     if result.witnesses:
         grid = agreement_grid(result, console.width)
-        draw_first(console, grid.unfolded(), grid, grid.transposed())
+        turned = agreement_grid(result, console.width, brief=True).transposed()
+        draw_first(console, grid.unfolded(), grid, turned)
 
 
 def _draw_witness(console: Console, witness: Witness, result: Result) -> None:

@@ -121,3 +121,13 @@ def test_last_line_explains_the_exit_code(code: ExitCode) -> None:
 
 def test_long_text_is_clipped() -> None:
     assert len(REPORT.render(HOSTILE_RESULT, Page(100))) < 40_000
+
+
+def test_matrix_of_many_witnesses_fits_80_columns_without_a_wrapped_cell() -> None:
+    names = ("a.csv", "record/terms.jsonl", "events-total-only", "b", "c", "d", "e")
+    several = tuple(replace(REFUTED, source=f"runs/1/{name}") for name in names)
+    shown = REPORT.render(replace(FAIL, witnesses=several), Page(80))
+    matrix = shown.split("Agreement\n")[1].split("\n  declared:")[0].splitlines()
+    assert len(matrix) == 2 + len(names)
+    assert max(map(len, matrix)) <= 80
+    assert "log record/terms.jsonl  ✗ refuted " in matrix[3]

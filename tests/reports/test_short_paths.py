@@ -18,3 +18,9 @@ from lossaudit.rendering.short_paths import short_paths
 )
 def test_what_all_share_is_left_out(paths: list[str], shown: list[str]) -> None:
     assert list(short_paths(paths).values()) == shown
+
+
+def test_event_file_that_is_alone_is_called_by_its_folder() -> None:
+    event = "events.out.tfevents.1.host.7.v2"
+    paths = [f"r/a/{event}", f"r/b/{event}", f"r/c/{event}", "r/c/log.csv", f"r/{event}"]
+    assert list(short_paths(paths).values()) == ["a", "b", f"c/{event}", "c/log.csv", event]
