@@ -35,7 +35,9 @@ def with_reproduction(result: Result) -> Result:
         return result
     arguments = tuple(_arguments(context))
     made = Reproduction(
-        (context.info_name, *arguments), tuple(_inputs(context, result)), _spec_text(context)
+        (context.info_name, *arguments),
+        tuple(_inputs(context, result)),
+        _spec_text(context, result),
     )
     return replace(result, reproduction=made, environment=_environment(result))
 
@@ -73,17 +75,25 @@ def _inputs(context: Any, result: Result) -> Iterator[Input]:
     for witness in result.witnesses:
         for replay in witness.replays:
             found |= {file.path: file.sha256 for file in replay.files}
-    named = context.params.get("spec")
-    if isinstance(named, str) and named not in preset_names():
+    named = _named_spec(context, result)
+    if named is not None and named not in preset_names():
         found[named] = hashlib.sha256(_head(Path(named))).hexdigest()
     yield from (Input(path, digest) for path, digest in found.items())
 
 
-def _spec_text(context: Any) -> str:
+def _spec_text(context: Any, result: Result) -> str:
     """The text of the spec's file; a preset's is kept too, since another version may change it."""
-    named = context.params.get("spec")
-    path = spec_path(named) if isinstance(named, str) else None
+    named = _named_spec(context, result)
+    path = spec_path(named) if named is not None else None
     return "" if path is None else _text(path)
+
+
+def _named_spec(context: Any, result: Result) -> str | None:
+    """The spec as the user named it, or the file that was found in the run's folder."""
+    named = context.params.get("spec")
+    if isinstance(named, str):
+        return named
+    return None if result.spec.location is None else result.spec.location.path
 
 
 def _environment(result: Result) -> Mapping[str, str]:

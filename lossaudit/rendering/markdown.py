@@ -11,8 +11,11 @@ import re
 from lossaudit.rendering.grid import Cell, Grid, Heading
 from lossaudit.rendering.safe_text import clip, escape_text
 
-_LITERAL = re.compile(r"`(?P<quoted>[^`]+)`|\b(?=[a-f]*[0-9])[0-9a-f]{7,64}\b")
-"""What stands in backquotes, and digests: GitHub links what may be a commit's."""
+_LITERAL = re.compile(
+    r"`(?P<quoted>[^`]+)`|(?<![\w.])[+-]?\d+\.\d{7,}(?:e[+-]?\d+)?\b"
+    r"|\b(?=[a-f]*[0-9])[0-9a-f]{7,64}\b"
+)
+"""What stands in backquotes, and digests and long numbers: GitHub links what may be a commit's."""
 
 _PLAIN = re.compile(r"[^`|\\]*")
 _BREAK = "<!-- -->"

@@ -77,6 +77,22 @@ def test_a_changed_weight_is_shown_as_the_line_of_the_spec(run: Path) -> None:
     assert line["now"] == "formula: 2.5*loss_lip + loss_latents"
 
 
+def test_the_spec_that_an_audit_finds_in_the_folder_is_an_input_too(run: Path) -> None:
+    (run / "run").mkdir()
+    shutil.move(run / "log.jsonl", run / "run" / "log.jsonl")
+    shutil.move(run / "spec.yaml", run / "run" / "lossaudit.yaml")
+    made = lossaudit(run, "audit", "run", "--format", "json", "--output", "result.json")
+    assert made.returncode == 0, made.stderr
+    assert lossaudit(run, "verify", "result.json").returncode == 0
+    edit(run / "run" / "lossaudit.yaml", "formula: 2.0*loss_lip", "formula: 2.5*loss_lip")
+    found = differences(run)
+    assert found[0]["kind"] == "input"
+    assert found[0]["where"] == "run/lossaudit.yaml"
+    assert [d["now"] for d in found if d["kind"] == "spec"] == [
+        "formula: 2.5*loss_lip + loss_latents"
+    ]
+
+
 def test_inputs_are_found_from_the_results_own_folder(run: Path) -> None:
     elsewhere = run / "deep"
     elsewhere.mkdir()
