@@ -24,6 +24,7 @@ from lossaudit.witnesses.replay.other_terms import Way, other_terms
 from lossaudit.witnesses.replay.other_weights import find_alignment
 from lossaudit.witnesses.replay.ranks import Ranks
 from lossaudit.witnesses.replay.request import Pair
+from lossaudit.witnesses.replay.term_dtype import with_dtypes
 
 ALIGNMENT = "misaligned-checkpoint"
 
@@ -86,7 +87,10 @@ def _ways(replayer: Replayer, replay: Replay) -> dict[Way, dict[str, Recomputed]
         step = replayer.open(Pair(replay.checkpoint, replay.batch), replay.depth)
         declared = replayer.definitions()
         computed = replayer.compute(step, declared)
-        return other_terms(declared, computed, replayer.dtype_of(step.batch))
+        dtype = replayer.dtype_of(step.batch)
+        if step.models is None:
+            declared, _ = with_dtypes(declared, step.batch, dtype)
+        return other_terms(declared, computed, dtype)
     except (InputError, UsageError):  # it could be read before; it is not what it was
         return {}
 

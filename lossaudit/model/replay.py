@@ -67,6 +67,7 @@ class Replay(Struct, frozen=True):
         given: names of the formula that were not recomputed, such as a logged weight.
         caution: what makes the intervals wide, or what they take for granted; empty if nothing.
         stated, stated_half: the total in the batch itself, where it has one.
+        rank: of the process that recorded the batch; a log holds rank 0's totals.
     """
 
     step: int
@@ -87,6 +88,7 @@ class Replay(Struct, frozen=True):
     caution: str = ""
     stated: float | None = None
     stated_half: float = 0.0
+    rank: int = 0
 
     @property
     def agrees(self) -> bool | None:

@@ -51,9 +51,28 @@ def find_neighbour(replay: Replay, logs: Sequence[LoggedSteps]) -> Neighbour | N
             if may_be(logged.total, logged.half, replay.total) and left_open <= SHARP * mismatch:
                 found.append((step, place, len(totals), logged))
     if len(found) != 1:
-        return None
+        return _unstated(replay, logs)
     step, place, count, logged = found[0]
     which = f"record {place + 1} of {count} of " if count > 1 else ""
     said = f"the batch of {step_in_words(replay.step)} has the total that is logged at "
     summary = f"{said}{which}{step_in_words(step)}"
     return Neighbour(compare_with(replay, logged), summary, step)
+
+
+def _unstated(replay: Replay, logs: Sequence[LoggedSteps]) -> Neighbour | None:
+    """Another record of the very step that agrees, where the batch does not say which is its own.
+
+    Micro-batches of one step and the logs of several runs have as many totals; the digits in which
+    they were written do not matter, since none of them is known to be the batch's.
+    """
+    if replay.stated is not None or replay.rank:
+        return None
+    totals = [t for log in logs for t in log.steps.get(replay.step, ())]
+    for logged in totals:
+        if may_be(logged.total, logged.half, replay.total):
+            summary = (
+                f"the batch of {step_in_words(replay.step)} does not state its total, and of the "
+                f"{len(totals)} that are logged at that step it gives {logged.total:.7g}"
+            )
+            return Neighbour(compare_with(replay, logged), summary, replay.step)
+    return None

@@ -37,8 +37,11 @@ def totals_of(replay: Replay, step: int, logs: Sequence[LoggedSteps]) -> tuple[L
     """All totals of a step, of the log that belongs to a batch; none where none has the step.
 
     A folder may hold the logs of several runs: one that has the total which the batch states goes
-    before others, then the one that writes it in the most digits.
+    before others, then the one that writes it in the most digits. Logs hold the totals of rank 0: a
+    batch of another rank has only what it states itself.
     """
+    if replay.rank:
+        return ()
     own = [log for log in logs if _states(replay, log.steps.get(replay.step, ()))]
     found = [log.steps[step] for log in own or logs if log.steps.get(step)]
     return min(found, key=lambda totals: max(t.half for t in totals), default=())

@@ -26,7 +26,8 @@ _ABSENT = {"", "None"}
 _DTYPES = ("float16", "bfloat16", "float32", "float64")
 _MOST_TERMS = 1000
 _LONGEST_PRODUCER = 200
-_OWN = ("step", "total", "dtype", "rng", "producer")
+_RANK = re.compile(r"[0-9]{1,9}")
+_OWN = ("step", "total", "dtype", "rng", "producer", "rank")
 
 
 class SampleBatch(Struct, frozen=True):
@@ -41,6 +42,7 @@ class SampleBatch(Struct, frozen=True):
         rng: the state of the random generators before the step, as the recorder writes it; empty
             where it was not stored.
         producer: who wrote it, for reports; at most 200 characters.
+        rank: of the process that wrote it; 0 where the metadata has no whole number.
         tensors: by the spec's names, mapped, not copied.
         opened: the file.
     """
@@ -54,6 +56,7 @@ class SampleBatch(Struct, frozen=True):
     dtype: str | None = None
     rng: str = ""
     producer: str = ""
+    rank: int = 0
 
     @property
     def file(self) -> StoredFile:
@@ -89,7 +92,7 @@ def read_batch(path: str) -> SampleBatch:
 
     Args:
         path: a safetensors file. Its metadata may have `step`, `total`, `dtype`, `rng`, `producer`
-            and the terms by the spec's names; all are text, and none is trusted.
+            `rank` and the terms by the spec's names; all are text, and none is trusted.
 
     Raises:
         InputError: if the file is damaged, or its metadata is not what it should be.
@@ -111,6 +114,7 @@ def read_batch(path: str) -> SampleBatch:
         _dtype(found.get("dtype", ""), path),
         found.get("rng", ""),
         found.get("producer", "")[:_LONGEST_PRODUCER],
+        _rank(found.get("rank", "")),
     )
 
 
@@ -195,6 +199,10 @@ def _step(text: str, path: str) -> int | None:
             expected="a whole number of at most 15 digits, such as 101",
         )
     return int(text)
+
+
+def _rank(text: str) -> int:
+    return int(text) if _RANK.fullmatch(text) else 0
 
 
 def _total(text: str, path: str) -> float | None:

@@ -22,6 +22,7 @@ from lossaudit.witnesses.replay.checkpoint import Checkpoint, open_checkpoint
 from lossaudit.witnesses.replay.recompute_term import recompute_term
 from lossaudit.witnesses.replay.request import Pair, Request
 from lossaudit.witnesses.replay.term import is_known_kind
+from lossaudit.witnesses.replay.term_dtype import widened, with_dtypes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -119,11 +120,14 @@ class Replayer(Struct):
         """The given terms of a step."""
         dtype = self.dtype_of(step.batch)
         if step.models is None or step.adapter is None:
+            definitions, guessed = with_dtypes(definitions, step.batch, dtype)
             terms = {
                 n: recompute_term(d, step.batch.tensors, d.dtype or dtype)
                 for n, d in definitions.items()
             }
-            return Computed(terms, step.batch.tensors, caution="; ".join(self._left_out()))
+            terms = widened(terms, definitions, dtype)
+            said = "; ".join((*self._left_out(), *guessed))
+            return Computed(terms, step.batch.tensors, caution=said)
         from lossaudit.witnesses.replay.conditions import conditions_of
         from lossaudit.witnesses.replay.precision import measure_terms
 
@@ -165,6 +169,7 @@ class Replayer(Struct):
             step.files,
             self.dtype_of(batch),
             caution=computed.caution,
+            rank=batch.rank,
         )
 
     def dtype_of(self, batch: SampleBatch) -> str:
