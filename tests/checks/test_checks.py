@@ -174,6 +174,16 @@ def test_all_are_silent_on_the_repaired_log() -> None:
     assert findings(TWIN) == []
 
 
+def test_numbers_in_full_are_not_said_to_be_rounded_by_printing() -> None:
+    """Four float32 totals with at most 15 decimals: what is left is the sum's own rounding."""
+    total = [4.564111232757568, 4.814755439758301, 4.617729187011719, 5.054980278015137]
+    a = [1.1370118856430054, 1.1304726600646973, 0.8658196926116943, 1.3128708600997925]
+    b = [1.3318685293197632, 1.4165065288543701, 1.394939661026001, 1.4661816358566284]
+    columns = {"loss": np.array(total), "a": np.array(a), "b": np.array(b)}
+    found = findings(Case(columns, "", "loss = 0.5*a + 3.0*b", ["s=3.0*a + 0.5*b"]))
+    assert [f.check for f in found] == []
+
+
 def weights(formula: str, **columns: Floats) -> list[str]:
     """What is said of recorded weights."""
     case = Case({"step": STEP, **columns}, "", formula, source="run/record/weights.jsonl")
