@@ -26,6 +26,7 @@ from lossaudit.seeing import (
     logs_of,
     seen_log,
     seen_replays,
+    seen_weights,
     shared_steps,
 )
 from lossaudit.spec.load import load_spec
@@ -122,13 +123,14 @@ def audit(
     run = find_run(run_dir, request.allow_pickle)
     spec = spec if isinstance(spec, Spec) else load_spec(spec or spec_of(run))
     checks = chosen_checks(options)
-    logs, unused = logs_of(spec, run.logs, reading(options))
-    seen = [seen_log(read, evidence, checks) for read, evidence in logs]
+    logs = logs_of(spec, run.logs, reading(options))
+    seen = [seen_log(read, evidence, checks) for read, evidence in logs.witnesses]
     plan = plan_replay(spec, run, request)
     if plan.request.pairs:
-        replayed = replay_steps(spec, plan.request, [e for _, e in logs], voices=voices)
+        replayed = replay_steps(spec, plan.request, [e for _, e in logs.witnesses], voices=voices)
         seen.append(seen_replays(replayed, checks))
-    return conclude(spec, seen, options, (*unused, *plan.notes, *run.skipped))
+    skipped = (*logs.unused, *plan.notes, *run.skipped)
+    return conclude(spec, seen, options, skipped, seen_weights(logs.weights, seen))
 
 
 def reading(options: AuditOptions) -> Callable[[str], ReadLog]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lossaudit import registry
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence, examine
 from lossaudit.closure.overlap import overlaps
+from lossaudit.closure.recorded_weights import are_recorded_weights
 from lossaudit.closure.verdict import judge
 from lossaudit.closure.witness import describe
-from lossaudit.model.finding import Finding, Location, Severity
+from lossaudit.model.finding import Finding, Location, Severity, Verdict
 from lossaudit.model.result import Witness
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.log import ReadLog
@@ -49,18 +50,45 @@ def examine_log(spec: Spec, read: ReadLog) -> Examined:
     return read, examine(spec, read.log, read.damage, read.changes)
 
 
-def logs_of(
-    spec: Spec, paths: Sequence[str], read: Callable[[str], ReadLog]
-) -> tuple[list[Examined], list[tuple[str, str]]]:
-    """The logs of a run that hold the spec's total, and (kind, why) of the others."""
-    found, others = list[Examined](), list[tuple[str, str]]()
+class RunLogs(Struct, frozen=True):
+    """The logs of a run.
+
+    Attributes:
+        witnesses: those that hold the spec's total.
+        weights: the recorder's, of what autograd used.
+        unused: (kind, why) of the others.
+    """
+
+    witnesses: list[Examined] = field(default_factory=list)
+    weights: list[LogEvidence] = field(default_factory=list)
+    unused: list[tuple[str, str]] = field(default_factory=list)
+
+
+def logs_of(spec: Spec, paths: Sequence[str], read: Callable[[str], ReadLog]) -> RunLogs:
+    """Tell a run's logs from one another."""
+    logs = RunLogs()
     for path in paths:
         log, evidence = examine_log(spec, read(path))
-        if evidence.binding.total is None and "total" not in spec.unlogged:
-            others.append(("log", f"{path}: {evidence.obstacle}"))
+        if are_recorded_weights(evidence):
+            logs.weights.append(evidence)
+        elif evidence.binding.total is None and "total" not in spec.unlogged:
+            logs.unused.append(("log", f"{path}: {evidence.obstacle}"))
         else:
-            found.append((log, evidence))
-    return found, others
+            logs.witnesses.append((log, evidence))
+    return logs
+
+
+def seen_weights(weights: Sequence[LogEvidence], seen: Sequence[Seen]) -> Iterator[Finding]:
+    """What the recorder's weights say.
+
+    Other weights than the declared are no news where a witness refutes the formula already.
+    """
+    check: Check = registry.load("lossaudit.checks", Check)["effective-weight"]
+    has_failed = any(s.witness.verdict is Verdict.FAIL for s in seen)
+    for evidence in weights:
+        for finding in labelled(check.run(evidence), evidence):
+            if not (has_failed and finding.severity is Severity.ERROR):
+                yield finding
 
 
 def seen_log(read: ReadLog, evidence: LogEvidence, checks: Mapping[str, Check]) -> Seen:

@@ -176,6 +176,8 @@ class Closure(Struct):
             return
         with np.errstate(invalid="ignore"):
             off = np.abs(decision.residual) > block.total_half * (1 + 1e-6)
+        # a total with more digits than its sum has was not cut when it was printed
+        off &= block.total_half > block.arithmetic.form.unit_roundoff * np.abs(block.total)
         off &= decision.decided & ~decision.refuted
         count = int(np.count_nonzero(off))
         self._rounded += count

@@ -46,6 +46,7 @@ class Case(Struct, frozen=True, dict=True):
     max_share: float | None = None
     accumulation: float | None = None
     ranks: float | None = None
+    source: str = "log"
 
 
 def logged(loss: Floats = RIGHT, **columns: Floats) -> dict[str, Floats]:
@@ -123,6 +124,11 @@ SPEAKS: dict[str, Case] = {
         "taken for a mean",
         "loss_epoch = 2.0*a + b",
     ),
+    "effective-weight": Case(
+        {"step": STEP, "a": np.ones(ROWS), "b": np.ones(ROWS)},
+        "autograd weighs `a` with 1 on 300 of 300 recorded steps, not with the declared 2",
+        source="run/record/weights.jsonl",
+    ),
     "dominant-term": Case(logged(), "of the total at the median", max_share=0.5),
 }
 
@@ -135,7 +141,7 @@ def findings(case: Case) -> list[Finding]:
         for t, v in case.columns.items()
     }
     rows = max(len(v) for v in case.columns.values())
-    log = Log.of(Table("log", columns, np.arange(1, rows + 1)))
+    log = Log.of(Table(case.source, columns, np.arange(1, rows + 1)))
     spec = override(spec_from_formula(case.formula, case.rivals), aggregates=case.aggregates)
     spec = replace(
         spec,
@@ -166,6 +172,42 @@ def test_a_refuting_check_speaks_alone(name: str) -> None:
 
 def test_all_are_silent_on_the_repaired_log() -> None:
     assert findings(TWIN) == []
+
+
+def test_numbers_in_full_are_not_said_to_be_rounded_by_printing() -> None:
+    """Four float32 totals with at most 15 decimals: what is left is the sum's own rounding."""
+    total = [4.564111232757568, 4.814755439758301, 4.617729187011719, 5.054980278015137]
+    a = [1.1370118856430054, 1.1304726600646973, 0.8658196926116943, 1.3128708600997925]
+    b = [1.3318685293197632, 1.4165065288543701, 1.394939661026001, 1.4661816358566284]
+    columns = {"loss": np.array(total), "a": np.array(a), "b": np.array(b)}
+    found = findings(Case(columns, "", "loss = 0.5*a + 3.0*b", ["s=3.0*a + 0.5*b"]))
+    assert [f.check for f in found] == []
+
+
+def weights(formula: str, **columns: Floats) -> list[str]:
+    """What is said of recorded weights."""
+    case = Case({"step": STEP, **columns}, "", formula, source="run/record/weights.jsonl")
+    return [f.message for f in findings(case)]
+
+
+def test_recorded_weights_that_are_the_declared_ones_are_silent() -> None:
+    tenth = np.full(ROWS, 0.1)
+    for values in (float32(tenth), bf16(tenth), tenth.astype(np.float16).astype(float)):
+        assert weights("loss = 0.1*a + b", a=values, b=np.ones(ROWS)) == []
+    assert weights("loss = a*b + 0.1*a", a=tenth, b=tenth) == []  # no fixed weights
+    assert weights("loss = where(step < 5, 1, 2)*a", a=tenth) == []
+
+
+def test_recorded_weights_tell_a_detached_term_and_one_in_a_thousand() -> None:
+    ones = np.ones(ROWS)
+    (found,) = weights("loss = 2.0*a + b", a=2 * ones)
+    assert "no way from the total to `b` on 300 of 300 recorded steps: it is detached" in found
+    (found,) = weights("loss = 2.0*a + b", a=2 * ones, b=ones[:7])
+    assert "`b` on 293 of 300 recorded steps" in found
+    (found,) = weights("loss = 2.0*a + b", a=edited(2 * ones, 9, 2.002), b=ones)
+    assert "`a` with 2.002 on 1 of 300" in found
+    (found,) = weights("loss = 2.0*a + b", a=edited(2 * ones, 9, np.nan), b=ones)
+    assert "`a` with nan on 1 of 300" in found
 
 
 @pytest.mark.parametrize("change", [lambda v: v * 1.001, lambda v: v + 0.01, lambda v: -v])
