@@ -111,6 +111,8 @@ class Arithmetic(Struct, frozen=True):
             if x.exact and y.exact:
                 return self.exactly(value)
             radius = np.abs(x.value) * y.radius + np.abs(y.value) * x.radius + x.radius * y.radius
+            # an exact weight times a number that may be anything: 0 * inf is NaN
+            radius = np.where(np.isnan(radius) & ~np.isnan(value), np.inf, radius)
             floor = x.floor * y.magnitude + y.floor * x.magnitude + x.floor * y.floor
             magnitude = x.magnitude * y.magnitude
         gated = _is_gated(x, y) | _is_gated(y, x)

@@ -161,3 +161,29 @@ def test_half_tensors_widened_before_the_loss_keep_float32_tolerances(tmp_path: 
         stated = {"a": repr(float(a)), "b": repr(float(b))}
         run.batch(found, step=step, total=repr(float(total)), dtype="float32", **stated)
     assert run.audited().verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("spoilt", [float("nan"), float("inf")])
+@pytest.mark.parametrize("by_index", [True, False])
+def test_nonfinite_loss_outside_a_mask_decides_nothing(
+    tmp_path: Path, spoilt: float, by_index: bool
+) -> None:
+    run = Run(tmp_path, SPEC.replace("target: t}", "target: t, region: 'mask:m'}"))
+    for step in (1, 2):
+        found = tensors(step)
+        found["p"][:, :, 0] = spoilt
+        found["m"] = torch.ones(4, 8, 8)
+        found["m"][:, 0] = 0
+        rows = (found["p"] - found["t"]).abs()
+        a = rows[:, :, 1:].mean() if by_index else (rows * found["m"][:, None]).mean()
+        total = float(2.0 * a + mse_loss(found["q"], found["u"]))
+        run.batch(found, step=step, total=repr(total))
+    assert run.audited().verdict is Verdict.INCONCLUSIVE
+
+
+def test_nonfinite_loss_inside_a_mask_refutes_a_finite_total(tmp_path: Path) -> None:
+    run = Run(tmp_path, SPEC.replace("target: t}", "target: t, region: 'mask:m'}"))
+    found = {**tensors(1), "m": torch.ones(4, 8, 8)}
+    found["p"][:, :, 0] = float("nan")
+    run.batch(found, step=1, total="4.0")
+    assert run.audited().verdict is Verdict.FAIL

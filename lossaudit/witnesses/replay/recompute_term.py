@@ -56,6 +56,8 @@ def recompute_term(
         trained = combined([(w, t) for w, _, t in parts], 1, dtype)
     blocked = any(term.cropped.prediction.numel() > LARGE for _, term in terms)
     value = _rounded(trained.value, dtype) if blocked else _added_in_torch(terms)
+    if region.kind == "mask" and math.isnan(value):  # of a loss that may not have been counted
+        value = _rounded(trained.value, dtype)
     low, high = _reach(trained, value, dtype)
     return Recomputed(value, exact.value, low, high, blocked)
 

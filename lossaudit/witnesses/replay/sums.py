@@ -158,8 +158,8 @@ def _sum_block(
     count, own_error = value.numel(), error is not value
     share = None
     if mask is not None:
-        share = mask.double()
-        value, error, own_error = value * share, (error + value.abs()) * share.abs(), True
+        share, own_error = mask.double(), True
+        value, error = _masked(value, error, share)
     total = float(value.sum())
     magnitude = total if function.positive and share is None else float(value.abs().sum())
     lost = float(error.sum()) if own_error else total
@@ -173,6 +173,18 @@ def _sum_block(
         count if share is None else float(share.sum()),
         count,
     )
+
+
+def _masked(value: Tensor, error: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+    """Losses times their mask; one that is not finite and not counted has an infinite error.
+
+    Times 0 it is NaN, and to a script that picks the counted rows by index it is nothing.
+    """
+    import torch
+
+    lost = (share == 0) & ~torch.isfinite(value)
+    masked, sizes = value * share, (error + value.abs()) * share.abs()
+    return torch.where(lost, 0.0, masked), torch.where(lost, math.inf, sizes)
 
 
 def _shared_out(work: Callable[[Sequence[_Block], int], _T], rows: Rows) -> list[_T]:
