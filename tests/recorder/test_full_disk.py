@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from reading import batch_of, columns_of
+from recorded import batch_of, columns_of
 
 STEPS = 60
 SCRIPT = Path(__file__).parent / "full_loop.py"

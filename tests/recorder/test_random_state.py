@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from numpy import random as of_numpy
-from reading import batch_of
+from recorded import batch_of
 
 from lossaudit.errors import InputError
 from lossaudit.recorder import Recorder, restore_random_state

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from reading import columns_of
+from recorded import columns_of
 
 from lossaudit.recorder import Recorder
 from lossaudit.recorder.lines import PAGE, append_line

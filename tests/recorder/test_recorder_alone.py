@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from reading import batch_of, columns_of
+from recorded import batch_of, columns_of
 
 from lossaudit.audit import check_logs
 from lossaudit.recorder import restore_random_state

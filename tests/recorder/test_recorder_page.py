@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from reading import batch_of, columns_of
+from recorded import batch_of, columns_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recorder.md").read_text()
 

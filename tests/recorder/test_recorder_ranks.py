@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from reading import batch_of, columns_of, files_of
+from recorded import batch_of, columns_of, files_of
 
 from lossaudit.recorder import Recorder
 from lossaudit.recorder.layout import Rank, current_rank

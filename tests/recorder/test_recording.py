@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from reading import batch_of, columns_of, files_of
+from recorded import batch_of, columns_of, files_of
 
 from lossaudit.audit import check_logs
 from lossaudit.errors import UsageError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from reading import batch_of, columns_of, files_of
+from recorded import batch_of, columns_of, files_of
 
 from lossaudit.recorder import Recorder, batches
 

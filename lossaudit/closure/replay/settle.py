@@ -96,13 +96,13 @@ def _settled(spec: Spec, formula: Expr, replay: Replay, logs: Sequence[LoggedSte
         *(d for d in (replay.dtype, *(log.dtype for log in logs)) if d in FORMATS),
     )
     totals = totals_of(replay, replay.step, logs)
-    beside = replay.logged_terms
+    beside, halves = replay.logged_terms, replay.logged_halves
     if totals:
         chosen = chosen_of(totals, replay.stated, replay.stated_half)
-        beside = {**beside, **chosen.terms}
+        beside, halves = {**beside, **chosen.terms}, {**halves, **chosen.halves}
         replay = compare_with(replay, chosen)
     own = {*replay.terms, *spec.terms}  # what has a definition is recomputed, or lacking
-    given = {n: _exact(v) for n, v in beside.items() if n not in own}
+    given = {n: _as_written(v, halves.get(n, 0.0)) for n, v in beside.items() if n not in own}
     logged = {n: v for n, v in replay.logged_terms.items() if n in replay.terms}
     total = total_of(formula, replay.terms, given, replay.step, dtype)
     return replace(replay, dtype=dtype, given=given, logged_terms=logged, total=total)
@@ -117,5 +117,5 @@ def chosen_of(totals: Sequence[LoggedStep], stated: float | None, half: float) -
     return totals[-1]
 
 
-def _exact(value: float) -> Interval:
-    return Interval(value, value, value)
+def _as_written(value: float, half: float) -> Interval:
+    return Interval(value, value - half, value + half)
