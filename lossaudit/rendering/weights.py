@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from lossaudit.model.result import Result, Weight, Witness
 from lossaudit.rendering.grid import Cell, Grid, Heading, Tone
@@ -30,7 +30,8 @@ def weights_grid(witness: Witness, result: Result) -> Grid | None:
         Heading("certified", "right"),
         Heading("which says", wraps=True),
     )
-    rows = tuple(_row(term, weight, rivals) for term, weight in witness.weights.items())
+    refuted = frozenset(r.name for r in witness.rivals if r.refuted_rows)
+    rows = tuple(_row(term, weight, rivals, refuted) for term, weight in witness.weights.items())
     return Grid("Certified weights", headings, rows, witness.weights_note)
 
 
@@ -58,9 +59,12 @@ def linear_weights(formula: str) -> dict[str, float] | None:
 
 
 def _row(
-    term: str, weight: Weight, rivals: Mapping[str, dict[str, float] | None]
+    term: str,
+    weight: Weight,
+    rivals: Mapping[str, dict[str, float] | None],
+    refuted: Collection[str],
 ) -> tuple[Cell, ...]:
-    says, tone = _statement(term, weight, rivals)
+    says, tone = _statement(term, weight, rivals, refuted)
     return (
         Cell(shorten_middle(escape_text(term), 28)),
         Cell(render_number(weight.declared)),
@@ -70,24 +74,35 @@ def _row(
 
 
 def _statement(
-    term: str, weight: Weight, rivals: Mapping[str, dict[str, float] | None]
+    term: str,
+    weight: Weight,
+    rivals: Mapping[str, dict[str, float] | None],
+    refuted: Collection[str],
 ) -> tuple[str, Tone]:
-    """What the interval says about the declared weight and about each rival's other weight."""
+    """What the interval says about the declared weight and about each rival's other weight.
+
+    A rival whose weight is inside may be refuted all the same: few rows leave wide intervals, in
+    which the other weights are free, and refute a formula whose weights are all fixed.
+    """
     if weight.low is None or weight.high is None:
         return "nothing: cannot be told apart", "unsure"
+    is_inside = weight.low <= weight.declared <= weight.high
     holds: list[str] = []
+    alone: list[str] = []
     excludes: list[str] = []
     for name, weights in rivals.items():
         other = None if weights is None else weights.get(term, 0.0)
         if other is None or other == weight.declared:
             continue
-        inside = weight.low <= other <= weight.high
-        (holds if inside else excludes).append(f"{name} ({render_number(other)})")
-    inside = weight.low <= weight.declared <= weight.high
-    parts = ["declared weight inside" if inside else "excludes declared"]
-    if holds:
-        parts.append(("cannot be told from " if inside else "holds ") + ", ".join(holds))
-    if excludes:
-        parts.append("excludes " + ", ".join(excludes))
-    tone: Tone = "bad" if not inside else "unsure" if holds else "good"
+        which = holds if weight.low <= other <= weight.high else excludes
+        which = alone if which is holds and is_inside and name in refuted else which
+        which.append(f"{name} ({render_number(other)})")
+    said = {
+        "cannot be told from" if is_inside else "holds": holds,
+        "alone does not exclude": alone,
+        "excludes": excludes,
+    }
+    parts = ["declared weight inside" if is_inside else "excludes declared"]
+    parts += [f"{what} {', '.join(names)}" for what, names in said.items() if names]
+    tone: Tone = "bad" if not is_inside else "unsure" if holds else "good"
     return "; ".join(parts), tone
