@@ -65,16 +65,19 @@ def _spec(stored: Result, repeated: Result) -> Iterator[Difference]:
 
 def _documents(stored: Result, repeated: Result) -> Iterator[Difference]:
     was, now = stored.to_dict(), repeated.to_dict()
-    for key in [k for k in was if k != "reproduction"]:
+    witnesses = list(_witnesses(was["witnesses"], now["witnesses"]))
+    yield from witnesses
+    # What follows from recomputed numbers moves with them.
+    moved = any(d.kind is Kind.WITHIN for d in witnesses)
+    numbers = Kind.WITHIN if moved and not any(d.contradicts for d in witnesses) else Kind.RESULT
+    for key in [k for k in was if k not in ("reproduction", "witnesses")]:
         if key == "series":
-            yield from _series(was[key], now[key])
-        elif key == "witnesses":
-            yield from _witnesses(was[key], now[key])
+            yield from _series(numbers, was[key], now[key])
         elif key in ("environment", "version"):
             yield from _walk(Kind.ENVIRONMENT, key, was[key], now[key])
         else:
             kind = Kind.VERDICT if key in ("verdict", "exit_code", "reason") else Kind.RESULT
-            yield from _walk(kind, key, was[key], now.get(key))
+            yield from _walk(kind, key, was[key], now.get(key), numbers)
 
 
 def _witnesses(was: Sequence[Document], now: Sequence[Document]) -> Iterator[Difference]:
@@ -85,10 +88,13 @@ def _witnesses(was: Sequence[Document], now: Sequence[Document]) -> Iterator[Dif
         if other is None:
             yield Difference(Kind.RESULT, where, one["verdict"], "")
             continue
+        replays = list(_replays(where, one["replays"], other["replays"]))
+        inside = bool(replays) and not any(d.contradicts for d in replays)
+        numbers = Kind.WITHIN if inside else Kind.RESULT
         for key in [k for k in one if k not in ("sha256", "replays")]:
             kind = Kind.VERDICT if key == "verdict" else Kind.RESULT
-            yield from _walk(kind, f"{where}: {key}", one[key], other.get(key))
-        yield from _replays(where, one["replays"], other["replays"])
+            yield from _walk(kind, f"{where}: {key}", one[key], other.get(key), numbers)
+        yield from replays
     for source, other in named.items():
         yield Difference(Kind.RESULT, f"{other['kind']} {source}", "", other["verdict"])
 
@@ -123,28 +129,33 @@ def _holds(interval: Document, value: Any) -> bool:
     return float(interval["low"]) <= float(value) <= float(interval["high"])
 
 
-def _series(was: Document, now: Document) -> Iterator[Difference]:
+def _series(kind: Kind, was: Document, now: Document) -> Iterator[Difference]:
     """The points of plots, counted: the numbers behind them are compared elsewhere."""
     for name, points in was.items():
         others = now.get(name, [])
         count = sum(a != b for a, b in zip_longest(points, others))
         if count:
             yield Difference(
-                Kind.RESULT, f"series {name}", f"{len(points)} points", f"{count} of them differ"
+                kind, f"series {name}", f"{len(points)} points", f"{count} of them differ"
             )
 
 
-def _walk(kind: Kind, where: str, was: Any, now: Any) -> Iterator[Difference]:
+def _walk(
+    kind: Kind, where: str, was: Any, now: Any, numbers: Kind | None = None
+) -> Iterator[Difference]:
+    """Every leaf that differs, as `kind`, or as `numbers` where both are fractional numbers."""
     if was == now:
         return
     if isinstance(was, dict) and isinstance(now, dict):
         for key in [*was, *(k for k in now if k not in was)]:
-            yield from _walk(kind, f"{where}.{key}", was.get(key), now.get(key))
+            yield from _walk(kind, f"{where}.{key}", was.get(key), now.get(key), numbers)
     elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
         for number, (a, b) in enumerate(zip(was, now, strict=True)):
-            yield from _walk(kind, f"{where}[{number}]", a, b)
+            yield from _walk(kind, f"{where}[{number}]", a, b, numbers)
     else:
-        yield Difference(kind, where, _shown(was), _shown(now))
+        both = isinstance(was, float) and isinstance(now, float)
+        found = numbers if both and numbers is not None else kind
+        yield Difference(found, where, _shown(was), _shown(now))
 
 
 def _shown(value: Any) -> str:

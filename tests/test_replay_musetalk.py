@@ -99,7 +99,7 @@ def test_whole_image_fails_as_wrong_region_and_the_right_one_is_named() -> None:
     assert (result.verdict, result.exit_code) == (Verdict.FAIL, ExitCode.FINDING)
     assert checks_of(result) == ["wrong-region"]
     (finding,) = result.findings
-    assert "`loss_lip` is taken on their lower half, not on the whole" in finding.message
+    assert "`loss_lip` is taken on the lower half, not on the whole" in finding.message
     assert finding.evidence["region"] == "lower_half"
     assert "lower half" in result.reason
 

@@ -50,7 +50,7 @@ REPLAYED = Witness(
     kind="replay",
     source=RUN,
     verdict=Verdict.FAIL,
-    reason="`loss_lip` is taken on their lower half, not on the whole: 1 of 3 steps refute",
+    reason="`loss_lip` is taken on the lower half, not on the whole: 1 of 3 steps refute",
     formula="2.0*loss_lip + loss_latents",
     sha256="9c1d" * 16,
     records=3,
@@ -71,7 +71,7 @@ AUDITED = replace(
         Finding(
             "wrong-region",
             Severity.ERROR,
-            "`loss_lip` is taken on their lower half, not on the whole of its tensors; 1 of 3 "
+            "`loss_lip` is taken on the lower half, not on the whole of its tensors; 1 of 3 "
             "decided rows refute the declared formula",
             (250_001, 250_001),
             Location(STEPS[2].batch),

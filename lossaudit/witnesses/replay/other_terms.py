@@ -137,7 +137,7 @@ def _in_words(region: str) -> str:
     if region == "whole":
         return "the whole of its tensors"
     if region.endswith("_half"):
-        return f"their {region.replace('_', ' ')}"
+        return f"the {region.replace('_', ' ')}"
     return region
 
 
