@@ -188,8 +188,10 @@ def _common_divisor(values: Floats, decimals: int) -> int:
     """The greatest number that divides all values in units of 10**-decimals; 1 where unknown."""
     if not len(values) or not 0 <= decimals <= 15:
         return 1
+    if np.abs(values).max() >= 2.0**53 / 10.0**decimals:
+        return 1
     counts = np.rint(np.abs(values) * 10.0**decimals)
-    return int(np.gcd.reduce(counts.astype(np.int64))) if counts.max() < 2.0**53 else 1
+    return int(np.gcd.reduce(counts.astype(np.int64)))
 
 
 def _log_tail(seen: int, wanted: float) -> float:
