@@ -66,7 +66,6 @@ def _spec(stored: Result, repeated: Result) -> Iterator[Difference]:
 def _documents(stored: Result, repeated: Result) -> Iterator[Difference]:
     was, now = stored.to_dict(), repeated.to_dict()
     witnesses = list(_witnesses(was["witnesses"], now["witnesses"]))
-    yield from witnesses
     # What follows from recomputed numbers moves with them.
     moved = any(d.kind is Kind.WITHIN for d in witnesses)
     numbers = Kind.WITHIN if moved and not any(d.contradicts for d in witnesses) else Kind.RESULT
@@ -78,6 +77,7 @@ def _documents(stored: Result, repeated: Result) -> Iterator[Difference]:
         else:
             kind = Kind.VERDICT if key in ("verdict", "exit_code", "reason") else Kind.RESULT
             yield from _walk(kind, key, was[key], now.get(key), numbers)
+    yield from witnesses
 
 
 def _witnesses(was: Sequence[Document], now: Sequence[Document]) -> Iterator[Difference]:
