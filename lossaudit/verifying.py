@@ -29,11 +29,8 @@ def compare(stored: Result, repeated: Result) -> list[Difference]:
 
 
 def _inputs(stored: Result, repeated: Result) -> Iterator[Difference]:
-    was = {i.path: i.sha256 for i in (stored.reproduction.inputs if stored.reproduction else ())}
-    now = {
-        i.path: i.sha256 for i in (repeated.reproduction.inputs if repeated.reproduction else ())
-    }
-    for path in was.keys() | now.keys():
+    was, now = _digests(stored), _digests(repeated)
+    for path in sorted(was.keys() | now.keys()):
         if was.get(path) != now.get(path):
             yield Difference(Kind.INPUT, path, _digest(was.get(path)), _digest(now.get(path)))
 

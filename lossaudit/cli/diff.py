@@ -7,7 +7,7 @@ import json
 import typer
 from msgspec.structs import asdict
 
-from lossaudit.cli.output import page_of_output, write_file, write_out
+from lossaudit.cli.output import deliver_text, page_of_output, refuse_to_replace
 from lossaudit.comparing import compare_runs
 from lossaudit.errors import UsageError
 from lossaudit.model.comparison import Comparison
@@ -29,21 +29,19 @@ def run(first: str, second: str, format_name: str, output: str | None) -> None:
     """Compare, report, and leave with 0 (the same loss), 1 (different losses) or 3 (undecided).
 
     Raises:
-        UsageError: for an unknown format.
+        UsageError: for an unknown format, or an output that is one of the results.
         InputError: if one of the results cannot be read.
     """
     if format_name not in ("full", "json"):
         raise UsageError(f"diff has no format {format_name!r}", expected="full, json")
+    refuse_to_replace(output, [first, second])
     comparison = compare_runs(read_result(first), read_result(second))
     if format_name == "json":
         text = render_json(comparison)
     else:
         page = Page() if output is not None else page_of_output()
         text = render_comparison(comparison, (first, second), page)
-    if output is None:
-        write_out(text)
-    else:
-        write_file(output, text)
+    deliver_text(text, output)
     raise typer.Exit(int(CODES[comparison.verdict]))
 
 

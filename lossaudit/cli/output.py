@@ -101,6 +101,20 @@ def deliver(result: Result, destination: Destination) -> None:
         write_out(report.render(result, page_of_output()))
 
 
+def refuse_to_replace(path: str | None, inputs: list[str]) -> None:
+    """Raise `UsageError` where a report would replace something that it is about."""
+    if path is not None and would_replace(path, inputs):
+        raise UsageError(f"the report {path!r} would replace an input that it is about")
+
+
+def deliver_text(text: str, path: str | None) -> None:
+    """Write what is no report of a result: to a file, or to standard output."""
+    if path is None:
+        write_out(text)
+    else:
+        write_file(path, text)
+
+
 def page_of_output() -> Page:
     """How standard output shows text: width and colour of a terminal; elsewhere see `_columns`."""
     terminal = sys.stdout is not None and sys.stdout.isatty()

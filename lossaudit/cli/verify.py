@@ -14,7 +14,7 @@ import typer
 from msgspec.structs import asdict
 
 from lossaudit.cli.guard import complain
-from lossaudit.cli.output import page_of_output, write_file, write_out
+from lossaudit.cli.output import deliver_text, page_of_output, refuse_to_replace
 from lossaudit.cli.reproduction import NOT_REPEATED
 from lossaudit.errors import InputError, UsageError
 from lossaudit.model.difference import Difference
@@ -63,6 +63,7 @@ def run(
     if device is not None:
         arguments.insert(1, f"--device={device}")
     folder = Path(root) if root is not None else find_root(made, Path(path))
+    refuse_to_replace(output, [path, *(str(folder / i.path) for i in made.inputs)])
     repeated = repeat(arguments, folder)
     differences = compare(stored, repeated)
     page = Page() if output is not None else page_of_output()
@@ -72,10 +73,7 @@ def run(
         if format_name == "json"
         else render_verification(stored, command, differences, page)
     )
-    if output is None:
-        write_out(text)
-    else:
-        write_file(output, text)
+    deliver_text(text, output)
     contradicted = any(d.contradicts for d in differences)
     raise typer.Exit(int(ExitCode.FINDING if contradicted else ExitCode.PASS))
 

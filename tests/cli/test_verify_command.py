@@ -169,6 +169,25 @@ def test_a_result_from_standard_input_cannot_be_repeated(run: Path) -> None:
     assert "standard input" in ran.stderr
 
 
+@pytest.mark.bad_input(102)
+@pytest.mark.parametrize(
+    ("command", "target"),
+    [
+        ("verify", "result.json"),
+        ("verify", "log.jsonl"),
+        ("verify", "spec.yaml"),
+        ("diff", "result.json"),
+    ],
+)
+def test_a_report_replaces_nothing_that_it_is_about(run: Path, command: str, target: str) -> None:
+    results = ["result.json"] * (2 if command == "diff" else 1)
+    before = (run / target).read_bytes()
+    ran = lossaudit(run, command, *results, "--output", target)
+    assert ran.returncode == 2
+    assert "would replace" in ran.stderr
+    assert (run / target).read_bytes() == before
+
+
 def test_diff_tells_the_figures_run_from_the_codes(run: Path) -> None:
     shutil.copy(LOG.parent.parent / "figure" / "log.jsonl", run / "figure.jsonl")
     options = ("--spec", "spec.yaml", "--format", "json", "--output", "figure.json")

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from lossaudit.closure.replay.distinction import distinction, is_distinguishable, separation
+from lossaudit.closure.replay.distinction import distinction, separation
 from lossaudit.model.replay import Interval
 
 
@@ -32,7 +32,6 @@ def test_gap_over_what_is_left_open(
     declared: Interval, rival: Interval, half_width: float, expected: float
 ) -> None:
     assert separation(declared, rival, half_width) == pytest.approx(expected)
-    assert is_distinguishable(declared, rival, half_width) == (expected > 1.0 + 1e-12)
 
 
 def test_only_the_sides_that_face_each_other_count() -> None:

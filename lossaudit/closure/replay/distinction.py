@@ -27,11 +27,6 @@ def separation(declared: Interval, rival: Interval, half_width: float = 0.0) -> 
     return gap / left_open if left_open > 0 else math.inf
 
 
-def is_distinguishable(declared: Interval, rival: Interval, half_width: float = 0.0) -> bool:
-    """Whether no total fits both formulas; see `separation`."""
-    return separation(declared, rival, half_width) > 1
-
-
 def distinction(name: str, declared: Interval, rival: Interval, half_width: float = 0.0) -> str:
     """The answer in one clause, for a verdict's reason."""
     found = separation(declared, rival, half_width)

@@ -80,7 +80,7 @@ def residual_chart(witness: Witness, result: Result, name: str) -> Chart | None:
 
 
 def _label(row: Row, x: Description, y: Description, words: str) -> Description:
-    """Words beside one point, on the side where there is room."""
+    """Words above one point."""
     return {
         "data": {"values": [row | {"words": words}]},
         "mark": {"type": "text", "dy": -12, "fontSize": 12, "fontWeight": "bold", "limit": 400},
