@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lossaudit import __version__, registry
+from lossaudit.closure.binding import bind
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence, examine
 from lossaudit.closure.identify.candidate import Candidate
@@ -105,7 +106,16 @@ def _answer(question: Question, read: ReadLog) -> Answer:
     witness = describe(evidence, verdict, reason, read.reader, read.sha256)
     told = _identification(found)
     witness = replace(witness, identification=told, formula=told.formula, total_tag=told.total)
+    if best is not None and best.formula is None:
+        witness = _with_total(witness, spec, best.total, read)
     return Answer(spec, evidence, witness)
+
+
+def _with_total(witness: Witness, spec: Spec, total: str, read: ReadLog) -> Witness:
+    """How a total of which no formula was found is written, and how often it is there."""
+    resolutions = bind(replace(spec, total=(total,)), read.log).resolutions
+    written = {tag: r.in_words() for tag, r in resolutions.items() if tag == total}
+    return replace(witness, rows=read.log.columns[total].count, resolution=written)
 
 
 def _verdict(found: Identified, best: Candidate, evidence: LogEvidence) -> tuple[Verdict, str]:

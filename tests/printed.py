@@ -19,6 +19,12 @@ def torch_tensor(value: float) -> str:
     return str(torch.tensor(value, dtype=torch.float32)).removeprefix("tensor(").removesuffix(")")
 
 
+def tqdm_number(value: float) -> str:
+    """tqdm's postfix, `format_num`: `%.3g` without zeros in the exponent, unless that is longer."""
+    short = f"{value:.3g}".replace("e+0", "e+").replace("e-0", "e-")
+    return short if len(short) < len(str(value)) else str(value)
+
+
 def fixed(decimals: int) -> Print:
     """`%.4f`, for example."""
     return lambda value: f"{value:.{decimals}f}"

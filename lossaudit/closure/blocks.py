@@ -153,12 +153,16 @@ def _assume(binding: Binding, window: str) -> list[str]:
         coarse = binding.cautious[tag].grid
         found.append(f"`{tag}` was multiplied or added to others in {coarse} (--dtype {coarse})")
     for tag, resolution in binding.resolutions.items():
-        wider = binding.cautious[tag]
-        if wider.mixture is not None and wider.mixture != resolution.mixture:
-            ways = " or ".join(wider.mixture.in_words())
+        wider, mixture = binding.cautious[tag], binding.cautious[tag].mixture
+        if mixture is not None and mixture.ways and mixture != resolution.mixture:
+            ways = " or ".join(mixture.in_words())
             found.append(f"some values of `{tag}` were rounded to {ways} when they were written")
+        elif wider.shortest != resolution.shortest:
+            found.append(f"`{tag}` was rounded to {wider.shortest} when it was written")
         elif _digits(wider) != _digits(resolution):
             found.append(f"`{tag}` was rounded to {wider.in_words()} when it was written")
+    if any(r.mixture is not None and r.mixture.doubted for r in binding.cautious.values()):
+        found.append("some value was rounded to no more digits than it shows")
     if window:
         option = aggregate_option(binding.total or "", f"mean:{window}")
         found.append(f"`{binding.total}` is a mean over steps, added up in float32 ({option})")

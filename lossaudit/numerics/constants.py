@@ -53,7 +53,7 @@ def _shared(telling: Sequence[Resolution], cautious: bool) -> Resolution:
         choose([r.digits for r in telling]),
         (min if cautious else max)(bits, key=lambda grid: bits[grid]),
         next((r.narrowed for r in telling if r.narrowed), None),
-        any(r.shortest for r in telling),
+        next((r.shortest for r in telling if r.shortest), None),
         all(r.certain for r in telling),
     )
 

@@ -165,13 +165,25 @@ def _round_to(values: Floats, spacing: Floats) -> Floats:
     )
 
 
-def is_shortest_float32(sample: Floats, digits: int | None) -> bool:
-    """Whether values may be float32 numbers printed with the fewest digits that identify them."""
-    if digits is None or not 6 < digits <= 9:
-        return False
+SHORTEST = {"float16": (range(1, 6), np.float16), "float32": (range(7, 10), np.float32)}
+"""Formats whose numbers NumPy and torch print with the fewest digits that identify them, and how
+many that takes."""
+
+
+def shortest_format(sample: Floats, digits: int | None) -> str | None:
+    """The format whose numbers, printed with the fewest digits that identify them, all values are.
+
+    Args:
+        sample: of the values.
+        digits: the fewest significant digits that fit every value, or None.
+    """
     sample = sample[:: max(1, len(sample) // 500)]
-    with np.errstate(over="ignore"):
-        return all(float(str(np.float32(v))) == v for v in sample)
+    for name, (counts, kind) in SHORTEST.items():
+        if digits in counts:
+            with np.errstate(over="ignore"):
+                fits = all(float(str(kind(v))) == v for v in sample)
+            return name if fits else None
+    return None
 
 
 def is_redundant(largest: float, decimals: int, digits: int | None) -> bool:

@@ -12,13 +12,14 @@ from lossaudit.numerics.digits import (
     MOST_DIGITS,
     digit_spacing,
     is_redundant,
-    is_shortest_float32,
     is_tqdm,
+    last_places,
+    shortest_format,
 )
 from lossaudit.numerics.formats import FORMATS, FloatFormat
 from lossaudit.numerics.grids import CHANCE, coarsest_grid, is_no_accident
 from lossaudit.numerics.groups import find_ways
-from lossaudit.numerics.mixture import Mixture
+from lossaudit.numerics.mixture import Mixture, Way, place_of_zero
 from lossaudit.numerics.resolution import Resolution
 from lossaudit.numerics.sample import (
     Sample,
@@ -41,6 +42,10 @@ REPEATS = 8
 
 FEWEST_ROUNDED = 3
 """Round numbers among numbers in full that are no mere constants."""
+
+MOST_DOUBTED = 1000
+"""Values of a column in which a single one may have been written more coarsely than the others. In
+a longer one that takes a group of values that chance does not make."""
 
 TQDM_DIGITS = 3
 """Significant digits that tqdm prints where a number's own text is longer."""
@@ -83,18 +88,34 @@ def _text_resolutions(column: Written, sample: Sample) -> list[Resolution]:
     digits = digits_of(column, decimals)
     tqdm = shown is not None and shown[0] < 0 and all(map(is_tqdm, finite_blocks(column)))
     digits = TQDM_DIGITS if tqdm else digits
-    shortest = is_shortest_float32(sample.distinct, digits)
+    shortest = [_shortest(sample.distinct, digits, cautious) for cautious in (False, True)]
     if decimals is not None and (fixed or is_redundant(sample.largest, decimals, digits)):
         digits = None
-    printed = Resolution(decimals, digits, shortest=shortest)
+    printed = [Resolution(decimals, digits, shortest=s) for s in shortest]
 
-    readings = _on_grids(column, sample, [printed, printed])
-    if fixed or tqdm or decimals == 0:
+    readings = _on_grids(column, sample, printed)
+    if fixed or tqdm:
         return readings
-    mixtures = _mixtures(column, sample, readings[False])
+    if decimals == 0:
+        mixtures = [None, _among_whole_numbers(sample)]
+    else:
+        mixtures = _mixtures(column, sample, readings[False])
     if mixtures == [None, None]:
         return readings
-    return _on_grids(column, sample, [replace(printed, mixture=m) for m in mixtures])
+    mixed = [replace(p, mixture=m) for p, m in zip(printed, mixtures, strict=True)]
+    return _on_grids(column, sample, mixed)
+
+
+def _shortest(distinct: Floats, digits: int | None, cautious: bool) -> str | None:
+    """The format of which all values are shortest texts; likely only if they are not by chance.
+
+    Nearly every number of three digits is the shortest text of some float16.
+    """
+    name = shortest_format(distinct, digits)
+    if name != "float16" or cautious:
+        return name
+    own = 10.0 ** last_places(distinct, MOST_DIGITS)
+    return name if is_no_accident(own, FORMATS[name].ulp(distinct)) else None
 
 
 def _on_grids(column: Written, sample: Sample, printed: list[Resolution]) -> list[Resolution]:
@@ -109,7 +130,7 @@ def _on_grids(column: Written, sample: Sample, printed: list[Resolution]) -> lis
             holding = grids_that_hold(column, sample, half, storage, way.mixture is not None)
         grid = coarsest_grid(holding, sample, half, storage, bool(cautious))
         if way.shortest and grid == "float64":
-            grid = "float32"
+            grid = way.shortest
         coarse = FORMATS[grid].significand_bits < FORMATS["float32"].significand_bits
         readings.append(replace(way, grid=grid, coarse=coarse))
     return readings
@@ -127,10 +148,21 @@ def _mixtures(column: Written, sample: Sample, likely: Resolution) -> list[Mixtu
     fewest = 1 if rounded else FEWEST_ROUNDED
     ways, others = find_ways(values, base, grid.ulp(values), least, fewest)
     sure = tuple(w for w in ways if w.log_chance < CHANCE)
+    cautious = Mixture(ways + others, own=True, least=least)
+    if sample.count <= MOST_DOUBTED and not likely.coarse:
+        doubting = replace(cautious, doubted=True, zero=place_of_zero(values, least))
+        cautious = doubting if (doubting.spacing(values) > 1.5 * base).any() else cautious
     return [
         Mixture(sure, least=least) if sure else None,
-        Mixture(ways + others, own=True, least=least) if ways or others else None,
+        cautious if cautious.ways or cautious.doubted else None,
     ]
+
+
+def _among_whole_numbers(sample: Sample) -> Mixture | None:
+    """tqdm's three digits where no number shows a fraction: 1260 may stand beside 1006.0."""
+    mixture = Mixture((Way("digits", TQDM_DIGITS, 0.0),), own=True)
+    short = sample.count <= MOST_DOUBTED
+    return mixture if short and (mixture.spacing(sample.distinct) > 1).any() else None
 
 
 def _binary_resolutions(column: Written, sample: Sample, storage: FloatFormat) -> list[Resolution]:

@@ -31,8 +31,8 @@ class Resolution(Struct, frozen=True):
         grid: the coarsest binary format that holds every value, or nearly so where few digits
             were printed. It is a claim about how values were stored or computed.
         narrowed: the format to which writing itself may have rounded, or None.
-        shortest: True where float32 numbers may have been printed with the fewest digits that
-            identify them, which leaves up to half a float32 ulp.
+        shortest: the format whose numbers may have been printed with the fewest digits that
+            identify them, which leaves up to half an ulp of it; or None.
         certain: False where the decimals of narrow storage may be an accident: then the wider of
             the two half-widths counts, not their sum, and nobody is told of the decimals.
         coarse: True where `grid` is coarser than the storage, so that values themselves lie on it.
@@ -46,7 +46,7 @@ class Resolution(Struct, frozen=True):
     digits: int | None = None
     grid: str = "float64"
     narrowed: str | None = None
-    shortest: bool = False
+    shortest: str | None = None
     certain: bool = True
     coarse: bool = False
     constant: bool = False
@@ -71,7 +71,7 @@ class Resolution(Struct, frozen=True):
         if self.digits is not None:
             printed = np.maximum(printed, 0.5 * digit_spacing(values, self.digits))
         if self.shortest:
-            printed = np.maximum(printed, 0.5 * FORMATS["float32"].ulp(values))
+            printed = np.maximum(printed, 0.5 * FORMATS[self.shortest].ulp(values))
         if self.mixture is not None:
             printed = np.maximum(printed, 0.5 * self.mixture.spacing(values))
         # just below a power of two, the number that was printed may have stood above it

@@ -331,3 +331,13 @@ def test_columns_that_nobody_looked_at_leave_it_open(tmp_path: Path) -> None:
     result = ask(tmp_path, {"loss": columns["m7"] + 0.5 * columns["m70"], **columns})
     assert result.verdict is Verdict.INCONCLUSIVE
     assert result.reason.startswith("loss: 3 more columns were not looked at")
+
+
+def test_a_total_without_a_formula_is_still_counted_and_its_digits_told(
+    tmp_path: Path, noise: Columns
+) -> None:
+    columns = {"loss": noise["a"].round(4), "b": noise["b"], "c": noise["c"]}
+    witness = ask(tmp_path, columns).witnesses[0]
+    assert answer(ask(tmp_path, columns)).formula == ""
+    assert (witness.rows, witness.decided, witness.total_tag) == (60, 0, "loss")
+    assert witness.resolution == {"loss": "4 decimals"}

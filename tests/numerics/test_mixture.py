@@ -7,12 +7,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from lossaudit.model.table import Column, Floats
+from lossaudit.model.table import Bools, Column, Floats
 from lossaudit.numerics.constants import resolve_constants
 from lossaudit.numerics.find_resolution import find_resolutions
 from lossaudit.witnesses.columns import count_decimals
-from tests.printed import alike, fixed, keras, resumed, significant, torch_tensor
+from tests.printed import alike, fixed, keras, resumed, significant, torch_tensor, tqdm_number
 
 Write = Callable[[Sequence[float]], list[str]]
 
@@ -21,6 +22,7 @@ SIZES = {
     "small": (1e-6, 1e-2),
     "around the switch": (2e-4, 5e-3),
     "around one": (0.02, 30.0),
+    "around a hundred": (5.0, 3000.0),
 }
 
 SWITCHING: dict[str, Write] = {"keras": alike(keras), "torch": alike(torch_tensor)}
@@ -39,7 +41,14 @@ RESUMED: dict[str, Write] = {
         f"%.6f then %.4g after {split}": resumed(fixed(6), significant(4), split)
         for split in (20, 36)
     },
-    **{f"%.4f then all digits after {split}": resumed(fixed(4), repr, split) for split in (6, 20)},
+    **{
+        f"%.{d}f then all digits after {split}": resumed(fixed(d), repr, split)
+        for d, split in ((4, 1), (4, 6), (4, 20), (3, 39))
+    },
+    **{
+        f"all digits then %.{d}f after {split}": resumed(repr, fixed(d), split)
+        for d, split in ((3, 39), (4, 38), (4, 20))
+    },
 }
 
 
@@ -53,6 +62,10 @@ def column_of(texts: list[str], zeros_kept: bool) -> Column:
     shown = [d for t in texts if (d := count_decimals(t)) is not None]
     decimals = (min(shown), max(shown)) if zeros_kept else None
     return Column("x", np.array(texts, np.float64), np.arange(len(texts)), "text", decimals)
+
+
+def column_part(column: Column, chosen: Bools) -> Column:
+    return replace(column, values=column.values[chosen], records=column.records[chosen])
 
 
 def outside(true: Floats, column: Column, half: Floats) -> list[tuple[float, float, float]]:
@@ -84,8 +97,8 @@ def test_writers_that_switch_by_size_never_leave_the_cautious_interval(
 
 
 @pytest.mark.parametrize("zeros_kept", [True, False])
-@pytest.mark.parametrize("size", ["around one", "around the switch"])
-@pytest.mark.parametrize("style", [s for s in RESUMED if not s.startswith("%.3f")])
+@pytest.mark.parametrize("size", ["around one", "around the switch", "around a hundred"])
+@pytest.mark.parametrize("style", RESUMED)
 def test_resumed_runs_never_leave_the_cautious_interval(
     style: str, size: str, zeros_kept: bool
 ) -> None:
@@ -96,12 +109,52 @@ def test_resumed_runs_never_leave_the_cautious_interval(
         assert outside(true, column, cautious.half_width(column.values, "float32")) == [], seed
 
 
-def test_one_round_number_among_numbers_in_full_is_a_constant() -> None:
+@pytest.mark.parametrize("zeros_kept", [True, False])
+def test_a_short_column_of_tqdms_is_never_taken_for_finer_than_it_is(zeros_kept: bool) -> None:
+    """`1006.0`, in full since that is no longer than `1.01e+3`, beside numbers of three digits."""
+    for seed, count in enumerate([2, 3, 4, 6] * 40):
+        true = draw("around a hundred", count, seed)
+        true[seed % count] = float(np.rint(true[seed % count]))
+        column = column_of([tqdm_number(v) for v in true.tolist()], zeros_kept)
+        cautious = find_resolutions(column)[True]
+        assert outside(true, column, cautious.half_width(column.values, "float32")) == [], seed
+
+
+def test_one_round_number_among_numbers_in_full_is_doubted_and_no_other() -> None:
     values = draw("around one", 200, 3)
     values[120] = 0.125
     likely, cautious = find_resolutions(Column("x", values, np.arange(200)))
     assert likely.mixture is None
-    assert cautious.mixture is None
+    half = cautious.half_width(values, "float64")
+    assert half[120] == pytest.approx(0.5e-3)
+    assert not half[np.arange(200) != 120].any()
+
+
+def test_a_column_of_the_same_decimals_everywhere_is_not_doubted() -> None:
+    """Sharp: a text that shows its zeros leaves nothing open, so one wrong row can be refuted."""
+    texts = [f"{v:.4f}" for v in draw("around one", 60, 1).tolist()] + ["0.5000", "0.0000"]
+    cautious = find_resolutions(column_of(texts, zeros_kept=True))[True]
+    assert cautious.half_width(np.array([0.5, 0.0]), "float32").max() == pytest.approx(0.5e-4)
+
+
+def test_what_is_doubted_has_an_end() -> None:
+    """Sharp: no value is granted less than a decimal or two digits, whichever is coarser."""
+    values = np.array([3.0, 1200.0, 0.25, 0.1234, 5.4321])
+    half = find_resolutions(Column("x", values, np.arange(5)))[True].half_width(values, "float32")
+    assert half.tolist() == pytest.approx([0.05, 50.0, 0.005, 0.5e-4, 0.5e-4])
+
+
+@pytest.mark.parametrize("size", ["small", "around the switch", "around one"])
+def test_zeros_at_the_end_may_be_small_numbers_of_a_coarser_way(size: str) -> None:
+    for seed in range(40):
+        true = np.sort(draw(size, 12, seed))[::-1]
+        texts = resumed(fixed(6), lambda v: repr(round(v, 4)), 4 + seed % 8)(true.tolist())
+        column = column_of(texts, zeros_kept=False)
+        zero = (column.values == 0) & (true < 5e-4)
+        if not zero.any() or np.abs(column.values).max() > 0.05:
+            continue
+        half = find_resolutions(column)[True].half_width(column.values, "float32")
+        assert outside(true[zero], column_part(column, zero), half[zero]) == [], seed
 
 
 @pytest.mark.parametrize("style", SWITCHING)
