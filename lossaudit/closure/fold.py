@@ -25,6 +25,7 @@ from lossaudit.closure.shares import ShareHistograms
 from lossaudit.closure.weigh import Moments, weigh
 from lossaudit.closure.weight_fold import WeightFold
 from lossaudit.closure.weights import longest
+from lossaudit.numerics.formats import gamma
 from lossaudit.spec.normal_form import Polynomial, normal_form
 from lossaudit.spec.tree import Expr, ordered_names, to_float
 
@@ -32,6 +33,9 @@ FIRST_VIOLATIONS = 20
 
 SHARP = 0.25
 """Share of its total below which a row's tolerance must lie for its agreement to mean something."""
+
+GRANTED = 0.05
+"""Share of the terms that accumulating may be granted: a mean of 50 in bfloat16 excuses any fifth."""
 
 ENOUGH = 1000
 """Rows that must refute an automatic rival before it is asked no more: nothing can save it."""
@@ -230,16 +234,24 @@ def _tally(judged: Judged, rows: Rows, block: Block, sharp: int) -> Tally:
     ends = (
         (int(rows.step[refuted[0]]), int(rows.step[refuted[-1]])) if len(refuted) else (None,) * 2
     )
+    narrow = 0
     if not sharp:
-        is_sharp = decision.decided & (decision.tolerance <= SHARP * np.abs(block.total))
-        sharp = int(is_sharp.any())
+        narrow = int((decision.decided & (decision.tolerance <= SHARP * np.abs(block.total))).any())
+        sharp = narrow and int(_lost_by_accumulating(block) <= GRANTED)
     return Tally(
         int(np.count_nonzero(decision.decided)),
         len(refuted),
         int(np.count_nonzero(decision.nonfinite)),
         sharp,
+        int(narrow and not sharp),
         *ends,
     )
+
+
+def _lost_by_accumulating(block: Block) -> float:
+    """Relative error that the aggregate is granted on the row that is granted least."""
+    lost = gamma(block.arithmetic.extra_roundings, block.arithmetic.form.unit_roundoff)
+    return float(np.min(lost, initial=np.inf))
 
 
 def _reasons(judged: Judged, prepared: Prepared) -> dict[str, int]:

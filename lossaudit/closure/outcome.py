@@ -31,7 +31,9 @@ class Tally(Struct, frozen=True):
 
     Attributes:
         decided, refuted, nonfinite: numbers of rows.
-        sharp: 1 if some decided row's tolerance is below a quarter of its total, else 0.
+        sharp: 1 if some decided row's tolerance is below a quarter of its total, and what accumulating
+            may have lost below a twentieth of its terms, else 0.
+        accumulated: 1 if only the latter was missing on some row, else 0.
         first_refuted, last_refuted: steps, or None.
     """
 
@@ -39,6 +41,7 @@ class Tally(Struct, frozen=True):
     refuted: int = 0
     nonfinite: int = 0
     sharp: int = 0
+    accumulated: int = 0
     first_refuted: int | None = None
     last_refuted: int | None = None
 
@@ -68,6 +71,7 @@ class Tally(Struct, frozen=True):
             self.refuted + later.refuted,
             self.nonfinite + later.nonfinite,
             max(self.sharp, later.sharp),
+            max(self.accumulated, later.accumulated),
             first,
             last,
         )

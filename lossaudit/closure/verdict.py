@@ -59,6 +59,8 @@ def against_rivals(outcome: Outcome, agreed: str) -> tuple[Verdict, str]:
         return Verdict.INCONCLUSIVE, f"{agreed}, but rival {in_backquotes(rival.name)} {fits}"
     if not outcome.declared.sharp:
         blunt = "on each the tolerance is above a quarter of the total, so agreeing proves little"
+        if outcome.declared.accumulated:
+            blunt = "accumulating so many values in this dtype may lose a twentieth of them or more"
         return Verdict.INCONCLUSIVE, f"{agreed}, but {blunt}"
     if outcome.rivals and not any(t.refuted for _, t in outcome.rivals):
         blunt = "these rows cannot tell it from any other formula: too few digits, or all zero"

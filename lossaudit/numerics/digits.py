@@ -165,9 +165,9 @@ def _round_to(values: Floats, spacing: Floats) -> Floats:
     )
 
 
-SHORTEST = {"float16": (range(1, 6), np.float16), "float32": (range(7, 10), np.float32)}
+SHORTEST = {"float16": (range(4, 6), np.float16), "float32": (range(7, 10), np.float32)}
 """Formats whose numbers NumPy and torch print with the fewest digits that identify them, and how
-many that takes."""
+many that takes. Numbers of fewer digits are coarser than the format."""
 
 
 def shortest_format(sample: Floats, digits: int | None) -> str | None:

@@ -19,6 +19,7 @@ from lossaudit.numerics.digits import (
 from lossaudit.numerics.formats import FORMATS, FloatFormat
 from lossaudit.numerics.grids import CHANCE, coarsest_grid, is_no_accident
 from lossaudit.numerics.groups import find_ways
+from lossaudit.numerics.mixture import MOST_DIGITS as MOST_WRITTEN
 from lossaudit.numerics.mixture import Mixture, Way, place_of_zero
 from lossaudit.numerics.resolution import Resolution
 from lossaudit.numerics.sample import (
@@ -149,13 +150,23 @@ def _mixtures(column: Written, sample: Sample, likely: Resolution) -> list[Mixtu
     ways, others = find_ways(values, base, grid.ulp(values), least, fewest)
     sure = tuple(w for w in ways if w.log_chance < CHANCE)
     cautious = Mixture(ways + others, own=True, least=least)
-    if sample.count <= MOST_DOUBTED and not likely.coarse:
+    if sample.count <= MOST_DOUBTED and not likely.coarse and (rounded or _ends_round(values)):
         doubting = replace(cautious, doubted=True, zero=place_of_zero(values, least))
         cautious = doubting if (doubting.spacing(values) > 1.5 * base).any() else cautious
     return [
         Mixture(sure, least=least) if sure else None,
         cautious if cautious.ways or cautious.doubted else None,
     ]
+
+
+def _ends_round(values: Floats) -> bool:
+    """Whether numbers in full begin or end with a rounded one; any other may be a constant."""
+    others = values[values != 0]
+    return (
+        bool(np.isfinite(last_places(others[[0, -1]], MOST_WRITTEN)).any())
+        if len(others)
+        else False
+    )
 
 
 def _among_whole_numbers(sample: Sample) -> Mixture | None:

@@ -120,14 +120,17 @@ def test_a_short_column_of_tqdms_is_never_taken_for_finer_than_it_is(zeros_kept:
         assert outside(true, column, cautious.half_width(column.values, "float32")) == [], seed
 
 
-def test_one_round_number_among_numbers_in_full_is_doubted_and_no_other() -> None:
+def test_one_round_number_among_numbers_in_full_is_a_constant_but_at_an_end() -> None:
     values = draw("around one", 200, 3)
     values[120] = 0.125
     likely, cautious = find_resolutions(Column("x", values, np.arange(200)))
+    assert (likely.mixture, cautious.mixture) == (None, None)
+    values[199] = 0.25
+    likely, cautious = find_resolutions(Column("x", values, np.arange(200)))
     assert likely.mixture is None
     half = cautious.half_width(values, "float64")
-    assert half[120] == pytest.approx(0.5e-3)
-    assert not half[np.arange(200) != 120].any()
+    assert half[[120, 199]].tolist() == pytest.approx([0.5e-3, 0.5e-2])
+    assert np.count_nonzero(half) == 2
 
 
 def test_a_column_of_the_same_decimals_everywhere_is_not_doubted() -> None:
