@@ -19,6 +19,7 @@ from lossaudit.closure.replay.logged import LoggedSteps, logged_steps
 from lossaudit.closure.replay.neighbours import steps_around
 from lossaudit.closure.replay.settle import settle
 from lossaudit.errors import UsageError
+from lossaudit.spec.logged_weights import logged_weights
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.replay.align import align, steps_of_batches
 from lossaudit.witnesses.replay.device import choose_device
@@ -83,6 +84,8 @@ def replay_steps(
     if device.note and ranks.is_first:
         voices.note(device.note)
     replayer = replayer_for(spec, request, device.name)
+    if not logs and not request.is_lenient:
+        replayer.demanded = logged_weights(spec)
     if replayer.adapter is not None and replayer.adapter.notice and ranks.is_first:
         voices.note(replayer.adapter.notice)
     pairs = sorted(request.pairs)
