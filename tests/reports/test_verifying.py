@@ -65,3 +65,10 @@ def test_a_log_has_no_bounds_within_which_its_numbers_may_differ() -> None:
     found = compare(PASS, replace(PASS, witnesses=(replace(witness, weights=weights),)))
     assert found
     assert all(d.contradicts for d in found)
+
+
+def test_a_digest_changed_by_hand_is_said() -> None:
+    forged = replace(PASS, witnesses=(replace(PASS.witnesses[0], sha256="0" * 64),))
+    (found,) = compare(forged, PASS)
+    assert found.contradicts
+    assert found.where.endswith("sha256")
