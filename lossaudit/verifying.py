@@ -16,6 +16,9 @@ from lossaudit.model.result import Result
 
 Document = Mapping[str, Any]
 
+SURROUNDINGS = ("environment", "training", "version")
+"""Keys of a result that say what it was made with; where they differ, it still holds."""
+
 
 def compare(stored: Result, repeated: Result) -> list[Difference]:
     """Everything that differs between a stored result and the same audit made again, sorted.
@@ -69,8 +72,8 @@ def _documents(stored: Result, repeated: Result) -> Iterator[Difference]:
     for key in [k for k in was if k not in ("reproduction", "witnesses")]:
         if key == "series":
             yield from _series(numbers, was[key], now[key])
-        elif key in ("environment", "version"):
-            yield from _walk(Kind.ENVIRONMENT, key, was[key], now[key])
+        elif key in SURROUNDINGS:
+            yield from _walk(Kind.ENVIRONMENT, key, was[key], now.get(key, {}))
         else:
             kind = Kind.VERDICT if key in ("verdict", "exit_code", "reason") else Kind.RESULT
             yield from _walk(kind, key, was[key], now.get(key), numbers)
@@ -88,7 +91,8 @@ def _witnesses(was: Sequence[Document], now: Sequence[Document]) -> Iterator[Dif
         replays = list(_replays(where, one["replays"], other["replays"]))
         inside = bool(replays) and not any(d.contradicts for d in replays)
         numbers = Kind.WITHIN if inside else Kind.RESULT
-        for key in [k for k in one if k not in ("sha256", "replays")]:
+        yield from _made_with(f"{where}: environment", one, other, "environment")
+        for key in [k for k in one if k not in ("sha256", "replays", "environment")]:
             kind = Kind.VERDICT if key == "verdict" else Kind.RESULT
             yield from _walk(kind, f"{where}: {key}", one[key], other.get(key), numbers)
         yield from replays
@@ -105,12 +109,19 @@ def _replays(where: str, was: Sequence[Document], now: Sequence[Document]) -> It
             yield Difference(Kind.RESULT, place, "recomputed", "")
             continue
         yield from _walk(Kind.ENVIRONMENT, f"{place} device", one["device"], other["device"])
+        yield from _made_with(f"{place} policy", one, other, "policy")
         pairs = {"total": (one["total"], other["total"])}
         pairs |= {n: (t, other["terms"].get(n)) for n, t in one["terms"].items()}
         for name, (before, after) in pairs.items():
             yield from _interval(f"{place} {name}", before, after)
         for key in ("depth", "checkpoint", "agrees", "total_logged"):
             yield from _walk(Kind.RESULT, f"{place} {key}", one.get(key), other.get(key))
+
+
+def _made_with(where: str, was: Document, now: Document, key: str) -> Iterator[Difference]:
+    """Surroundings that are not the same; a result of a version that did not tell has none."""
+    if was.get(key):
+        yield from _walk(Kind.ENVIRONMENT, where, was[key], now.get(key, {}))
 
 
 def _interval(where: str, was: Document, now: Document | None) -> Iterator[Difference]:

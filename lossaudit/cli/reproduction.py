@@ -72,6 +72,7 @@ def _arguments(context: Any) -> Iterator[str]:
 def _inputs(context: Any, result: Result) -> Iterator[Input]:
     """Every file that was read, once; a log's folder counts as one, a preset as none."""
     found = {w.source: w.sha256 for w in result.witnesses if w.sha256}
+    found |= {i.path: i.sha256 for i in result.further_inputs}
     for witness in result.witnesses:
         for replay in witness.replays:
             found |= {file.path: file.sha256 for file in replay.files}
