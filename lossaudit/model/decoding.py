@@ -144,6 +144,7 @@ def _replay(r: wire.ReplayWire) -> Replay:
         r.caution,
         _maybe(r.total_stated),
         policy=r.policy,
+        is_bounded=r.bounded,
     )
 
 

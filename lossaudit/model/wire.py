@@ -184,6 +184,7 @@ class ReplayWire(Struct):
     given: Named[IntervalWire] = {}
     caution: str = ""
     policy: Named[str] = {}
+    bounded: bool = True
     files: Few[StoredFile] = []
 
 

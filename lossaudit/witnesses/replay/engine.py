@@ -133,11 +133,12 @@ class Replayer(Struct):
             policy = terms_in_words(definitions, dtype)
             return Computed(terms, step.batch.tensors, caution=said, policy=policy)
         from lossaudit.witnesses.replay.conditions import conditions_of
-        from lossaudit.witnesses.replay.precision import measure_terms
+        from lossaudit.witnesses.replay.precision import compute_terms_once, measure_terms
 
         declared, tensors = self.spec.replay, step.batch.tensors
         conditions = conditions_of(step.adapter, tensors, declared.autocast, declared.tf32)
-        measured = measure_terms(
+        compute = measure_terms if self.request.measures_rounding else compute_terms_once
+        measured = compute(
             step.adapter,
             step.models,
             tensors,
@@ -175,6 +176,7 @@ class Replayer(Struct):
             caution=computed.caution,
             rank=batch.rank,
             policy=computed.policy,
+            is_bounded=step.models is None or self.request.measures_rounding,
         )
 
     def dtype_of(self, batch: SampleBatch) -> str:
