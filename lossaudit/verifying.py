@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
+from math import isinf
 from typing import Any
 
 from lossaudit.model.difference import Difference, Kind
@@ -16,8 +17,9 @@ from lossaudit.model.result import Result
 
 Document = Mapping[str, Any]
 
-SURROUNDINGS = ("environment", "version", "repository_paths")
-"""Keys that say where the audit ran: in another checkout the same inputs have other names."""
+SURROUNDINGS = ("environment", "training", "version", "repository_paths")
+"""Keys of a result that say what it was made with, and where: in another checkout the same inputs
+have other names. Where they differ, it still holds."""
 
 BESIDE = ("file", "log")
 """What an audit skips because nothing reads it, such as the reports of an earlier one."""
@@ -79,7 +81,7 @@ def _documents(stored: Result, repeated: Result, changed: set[str]) -> Iterator[
         if key == "series":
             yield from _series(numbers, was[key], now[key])
         elif key in SURROUNDINGS:
-            yield from _walk(Kind.ENVIRONMENT, key, was[key], now[key])
+            yield from _walk(Kind.ENVIRONMENT, key, was[key], now.get(key, {}))
         elif key == "skipped":
             yield from _skipped(was[key], now[key])
         else:
@@ -113,7 +115,8 @@ def _witnesses(
         replays = list(_replays(where, one["replays"], other["replays"]))
         inside = bool(replays) and not any(d.contradicts for d in replays)
         numbers = Kind.WITHIN if inside else Kind.RESULT
-        told = {"replays"} | ({"sha256"} if one["source"] in changed else set())
+        yield from _made_with(f"{where}: environment", one, other, "environment")
+        told = {"replays", "environment"} | ({"sha256"} if one["source"] in changed else set())
         for key in [k for k in one if k not in told]:
             kind = Kind.VERDICT if key == "verdict" else Kind.RESULT
             yield from _walk(kind, f"{where}: {key}", one[key], other.get(key), numbers)
@@ -131,12 +134,19 @@ def _replays(where: str, was: Sequence[Document], now: Sequence[Document]) -> It
             yield Difference(Kind.RESULT, place, "recomputed", "")
             continue
         yield from _walk(Kind.ENVIRONMENT, f"{place} device", one["device"], other["device"])
+        yield from _made_with(f"{place} policy", one, other, "policy")
         pairs = {"total": (one["total"], other["total"])}
         pairs |= {n: (t, other["terms"].get(n)) for n, t in one["terms"].items()}
         for name, (before, after) in pairs.items():
             yield from _interval(f"{place} {name}", before, after)
         for key in ("depth", "checkpoint", "agrees", "total_logged"):
             yield from _walk(Kind.RESULT, f"{place} {key}", one.get(key), other.get(key))
+
+
+def _made_with(where: str, was: Document, now: Document, key: str) -> Iterator[Difference]:
+    """Surroundings that are not the same; a result of a version that did not tell has none."""
+    if was.get(key):
+        yield from _walk(Kind.ENVIRONMENT, where, was[key], now.get(key, {}))
 
 
 def _interval(where: str, was: Document, now: Document | None) -> Iterator[Difference]:
@@ -149,7 +159,9 @@ def _interval(where: str, was: Document, now: Document | None) -> Iterator[Diffe
 
 
 def _holds(interval: Document, value: Any) -> bool:
-    return float(interval["low"]) <= float(value) <= float(interval["high"])
+    """Whether a number lies in an interval; one that is open at both ends vouches for nothing."""
+    low, high = float(interval["low"]), float(interval["high"])
+    return low <= float(value) <= high and not (isinf(low) and isinf(high))
 
 
 def _series(kind: Kind, was: Document, now: Document) -> Iterator[Difference]:

@@ -76,6 +76,7 @@ def _inputs(context: Any, result: Result) -> Iterator[Input]:
     The config files that hold weights of the spec are inputs as well, and so is the baseline.
     """
     found = {w.source: w.sha256 for w in result.witnesses if w.sha256}
+    found |= {i.path: i.sha256 for i in result.further_inputs}
     for witness in result.witnesses:
         for replay in witness.replays:
             found |= {file.path: file.sha256 for file in replay.files}
