@@ -10,6 +10,7 @@ import typer
 from lossaudit import __version__
 from lossaudit.cli import completion, options
 from lossaudit.cli.guard import guarded
+from lossaudit.witnesses.parquet_process import start_early
 
 app = typer.Typer(
     name="lossaudit",
@@ -86,6 +87,7 @@ def check(
       zcat train.log.gz | lossaudit check - -f '`Total Loss` = sum(`* Loss`)'
     """
     with guarded():
+        start_early(logs)
         from lossaudit.cli import check as command
 
         command.run(

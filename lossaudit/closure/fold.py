@@ -154,6 +154,11 @@ class Closure(Struct):
             self._runs.result(),
         )
 
+    @property
+    def has_one_stretch(self) -> bool:
+        """Whether some weights satisfy all rows so far, or none were sought."""
+        return len(self._weights.result()) <= 1
+
     def _is_settled(self, place: int) -> bool:
         """Whether a rival need not be asked again."""
         return self.rivals[place].automatic and self._rival_tallies[place].refuted >= ENOUGH
