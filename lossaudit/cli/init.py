@@ -10,8 +10,8 @@ from typing import TextIO
 import typer
 from msgspec import Struct
 
-from lossaudit.cli.check import Layout, Policy, audit_options, destinations_for
-from lossaudit.cli.check import Output as Reports
+from lossaudit.cli.auditing import Layout, Policy, audit_options, destinations_for
+from lossaudit.cli.auditing import Output as Reports
 from lossaudit.cli.identify import Asked, question_of
 from lossaudit.cli.output import write_out
 from lossaudit.cli.progress import show_progress

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from lossaudit.audit import audit, recompute
-from lossaudit.cli.check import (
+from lossaudit.cli.auditing import (
     Declaration,
     Layout,
     Output,

@@ -23,9 +23,9 @@ _WORKER = os.path.join(os.path.dirname(__file__), "parquet_worker.py")  # noqa: 
 _waiting: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
 
 
-def start_early(logs: Iterable[str]) -> None:
-    """Start a process if one of the logs is a Parquet file; it ends with this one."""
-    if not _waiting and any(_is_parquet(log) for log in logs):
+def start_early(arguments: Iterable[str]) -> None:
+    """Start a process if one of the arguments names a Parquet file; it ends with this one."""
+    if not _waiting and any(_is_parquet(argument) for argument in arguments):
         _waiting.append(_start())
 
 
@@ -40,15 +40,22 @@ def _start() -> tuple[subprocess.Popen[bytes], IO[bytes]]:
 
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by who reads
     command, pipe = [sys.executable, "-P", _WORKER], subprocess.PIPE
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, pipesize=_PIPE)
+    process = subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=errors, pipesize=_PIPE, env=_environment()
+    )
     return process, errors
 
 
-def _is_parquet(log: str) -> bool:
+def _environment() -> dict[str, str]:
+    """Ours, and no thread for each core that nobody needs."""
+    return {"OPENBLAS_NUM_THREADS": "1", **os.environ}
+
+
+def _is_parquet(name: str) -> bool:
     try:
-        if not stat.S_ISREG(os.stat(log).st_mode):
+        if not stat.S_ISREG(os.stat(name).st_mode):
             return False
-        with open(log, "rb") as file:
+        with open(name, "rb") as file:
             return file.read(len(MAGIC)) == MAGIC
     except (OSError, ValueError):
         return False

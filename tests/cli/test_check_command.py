@@ -196,7 +196,7 @@ def test_ascii_terminal_gets_text_without_a_crash() -> None:
 
 def test_a_bug_of_ours_exits_with_70_and_a_traceback() -> None:
     code = (
-        "import lossaudit.cli.check as c\n"
+        "import lossaudit.audit as c\n"
         "c.check_logs = lambda *a: 1 / 0\n"
         "from lossaudit.cli.main import main\n"
         f"import sys; sys.argv = ['lossaudit', 'check', {MAIN!r}, '-s', 'musetalk-v1']; main()"

@@ -1,4 +1,4 @@
-"""The `check` command: options become a spec and audit options; the result becomes reports."""
+"""What the commands that audit share: options become a spec, a result becomes reports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lossaudit.audit import AuditOptions, check_logs
+from lossaudit.audit import AuditOptions
 from lossaudit.baseline import baseline_text, read_baseline
 from lossaudit.cli.output import (
     Destination,
@@ -17,7 +17,6 @@ from lossaudit.cli.output import (
     identity,
     write_file,
 )
-from lossaudit.cli.progress import show_progress
 from lossaudit.cli.reproduction import with_reproduction
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Severity
@@ -68,17 +67,6 @@ class Policy(Struct, frozen=True):
     allow_inconclusive: bool
     baseline: str | None = None
     write_baseline: str | None = None
-
-
-def run(
-    logs: list[str], declaration: Declaration, layout: Layout, output: Output, policy: Policy
-) -> None:
-    """Audit, report, and leave with the contract's exit code."""
-    destinations = destinations_for(logs, output, policy, declaration.spec)
-    spec = declared_spec(declaration)
-    with show_progress(layout.progress, logs) as progress:
-        result = check_logs(spec, logs, audit_options(layout, policy, progress))
-    leave(result, destinations, policy.write_baseline)
 
 
 def destinations_for(
