@@ -72,7 +72,7 @@ class Closure(Struct):
     _names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        self._rival_tallies = [Tally() for _ in self.rivals]
+        self._rival_tallies = self._rival_tallies or [Tally() for _ in self.rivals]
         self._panel = Panel(self.declared, [r.expr for r in self.rivals])
         self._form = normal_form(self.declared)
         self._names = ordered_names(self.declared)

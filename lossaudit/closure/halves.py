@@ -7,7 +7,6 @@ folded apart and merged with one core too, so that a log gives the same numbers 
 from __future__ import annotations
 
 import os
-import pickle
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -65,6 +64,8 @@ def _begun(fold: Callable[[], Closure]) -> Iterator[Callable[[], Closure]]:
 
 def _answer(fold: Callable[[], Closure], sink: int) -> None:
     """The other process: it writes what it finds, all or nothing, and ends."""
+    import pickle
+
     try:
         with open(sink, "wb") as pipe:
             pipe.write(pickle.dumps(fold(), pickle.HIGHEST_PROTOCOL))
@@ -74,6 +75,8 @@ def _answer(fold: Callable[[], Closure], sink: int) -> None:
 
 def _received(answer: bytes) -> Closure | None:
     """What the other process found; None if it died or failed: this one then finds the same."""
+    import pickle
+
     try:
         return pickle.loads(answer)  # type: ignore[no-any-return]  # noqa: S301 - written by us
     except (EOFError, pickle.UnpicklingError):

@@ -16,8 +16,10 @@ from __future__ import annotations
 import gc
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def _stretches(wanted: polars.LazyFrame, rows: int) -> Iterator[polars.DataFrame
 
 
 def _write(series: polars.Series, out: BinaryIO) -> None:
-    import numpy as np  # while polars reads the first stretch
+    import numpy as np
 
     if series.null_count():
         out.write(series.is_not_null().to_numpy().tobytes())
@@ -74,6 +76,7 @@ def main() -> None:
 
     exceptions = polars.exceptions
     out = sys.stdout.buffer
+    threading.Thread(target=import_module, args=("numpy",)).start()  # while we wait and polars reads
     request = sys.stdin.buffer.read()
     if not request:
         return  # nobody needs us

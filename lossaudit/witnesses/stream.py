@@ -56,10 +56,15 @@ class LogStream(Struct):
         self.head = bytes(start[:HEAD])
         self._pieces = _chain(bytes(start), pieces)
 
-    @property
-    def is_file(self) -> bool:
-        """Whether the content stands in a regular file as it is."""
-        return self.name != "-" and self._watch.opened is not None and not self._compressed
+    def path(self) -> str | None:
+        """What another process may open to read the same content, whatever the log's name becomes.
+
+        None where the content is not a regular file as it stands, or the system has no such names.
+        """
+        if self._compressed or self._watch.opened is None:
+            return None
+        path = f"/proc/{os.getpid()}/fd/{self.stored.fileno()}"
+        return path if os.path.exists(path) else None  # noqa: PTH110 - it never raises
 
     def blocks(self) -> Iterator[bytes]:
         """The content in pieces of about 1 MiB, or `at_once` of them; may be consumed once."""

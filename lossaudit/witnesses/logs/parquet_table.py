@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
+from threading import Event
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,18 +38,14 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
     A file that polars refuses is one `Damage`, for its index stands at its end: without it nothing
     can be kept. polars runs in a process of its own, see `parquet_worker`.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     rows = 0
     worker, errors = parquet_process()
-    with ThreadPoolExecutor(1) as pool, worker, errors, _file_of(stream) as path:
+    with worker, errors, _file_of(stream) as path, _digesting(stream):
         try:
-            rest = pool.submit(deque, stream.blocks(), 0)  # its digest
             _ask(worker, path)
             for table in _tables(worker, errors, stream.name):
                 rows += table.records
                 yield table
-            rest.result()
         except _RefusedError as error:
             message = f"no readable Parquet file: {error}; {rows:,} rows were kept"
             yield Damage(message, stream.name, 0, "byte")
@@ -60,9 +55,9 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
 
 @contextmanager
 def _file_of(stream: LogStream) -> Iterator[str]:
-    """A file that holds the stream's content: the log itself, or a copy if that is no such file."""
-    if stream.is_file:
-        yield os.path.abspath(stream.name)  # noqa: PTH100 - it never raises
+    """A file that holds the stream's content: the open log itself where it has a name, or a copy."""
+    if (path := stream.path()) is not None:
+        yield path
         return
     import tempfile
 
@@ -70,6 +65,27 @@ def _file_of(stream: LogStream) -> Iterator[str]:
         file.writelines(stream.blocks())
         file.flush()
         yield file.name
+
+
+@contextmanager
+def _digesting(stream: LogStream) -> Iterator[None]:
+    """The stream's digest is made in a thread; what is left of it when we leave waits for others."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    left = Event()
+
+    def digest() -> None:
+        for _ in stream.blocks():
+            if left.is_set():
+                return
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(digest)
+        try:
+            yield
+        finally:
+            left.set()
+    done.result()
 
 
 def _ask(worker: subprocess.Popen[bytes], path: str) -> None:
