@@ -78,7 +78,7 @@ def _received(answer: bytes) -> Closure | None:
     import pickle
 
     try:
-        return pickle.loads(answer)  # type: ignore[no-any-return]  # noqa: S301 - written by us
+        return pickle.loads(answer)  # type: ignore[no-any-return]
     except (EOFError, pickle.UnpicklingError):
         return None
 

@@ -76,7 +76,7 @@ def main() -> None:
 
     exceptions = polars.exceptions
     out = sys.stdout.buffer
-    threading.Thread(target=import_module, args=("numpy",)).start()  # while we wait and polars reads
+    threading.Thread(target=import_module, args=("numpy",)).start()  # while we wait
     request = sys.stdin.buffer.read()
     if not request:
         return  # nobody needs us

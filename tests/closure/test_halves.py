@@ -95,7 +95,9 @@ def test_a_weight_that_changes_is_found_where_the_whole_finds_it(
     assert text(outcome(log, True, monkeypatch)) == text(outcome(log, None, monkeypatch))
 
 
-@pytest.mark.parametrize("end", [lambda: os._exit(3), lambda: os.kill(os.getpid(), 9), lambda: 1 / 0])
+@pytest.mark.parametrize(
+    "end", [lambda: os._exit(3), lambda: os.kill(os.getpid(), 9), lambda: 1 / 0]
+)
 def test_a_process_that_dies_changes_nothing(
     end: Callable[[], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:

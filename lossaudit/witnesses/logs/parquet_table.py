@@ -55,7 +55,7 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
 
 @contextmanager
 def _file_of(stream: LogStream) -> Iterator[str]:
-    """A file that holds the stream's content: the open log itself where it has a name, or a copy."""
+    """A file with the stream's content: the open log itself where it has a name, or a copy."""
     if (path := stream.path()) is not None:
         yield path
         return
@@ -69,7 +69,7 @@ def _file_of(stream: LogStream) -> Iterator[str]:
 
 @contextmanager
 def _digesting(stream: LogStream) -> Iterator[None]:
-    """The stream's digest is made in a thread; what is left of it when we leave waits for others."""
+    """The stream is digested in a thread; what is left of it when we leave waits for others."""
     from concurrent.futures import ThreadPoolExecutor
 
     left = Event()

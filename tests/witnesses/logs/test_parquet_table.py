@@ -112,7 +112,7 @@ def test_a_worker_that_ends_without_a_last_word_is_one_damage(
     code = 'import sys; sys.stdin.read(); print(\'{"rows": 2, "columns": []}\')'
 
     def process() -> tuple[subprocess.Popen[bytes], IO[bytes]]:
-        errors, pipe = tempfile.TemporaryFile(), subprocess.PIPE
+        errors, pipe = tempfile.TemporaryFile(), subprocess.PIPE  # noqa: SIM115 - closed by the reader
         command = [sys.executable, "-c", code]
         return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors), errors
 
