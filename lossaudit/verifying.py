@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
+from math import isinf
 from typing import Any
 
 from lossaudit.model.difference import Difference, Kind
@@ -123,7 +124,9 @@ def _interval(where: str, was: Document, now: Document | None) -> Iterator[Diffe
 
 
 def _holds(interval: Document, value: Any) -> bool:
-    return float(interval["low"]) <= float(value) <= float(interval["high"])
+    """Whether a number lies in an interval; one that is open at both ends vouches for nothing."""
+    low, high = float(interval["low"]), float(interval["high"])
+    return low <= float(value) <= high and not (isinf(low) and isinf(high))
 
 
 def _series(kind: Kind, was: Document, now: Document) -> Iterator[Difference]:

@@ -143,6 +143,7 @@ def _replay(r: wire.ReplayWire) -> Replay:
         {n: _interval(i) for n, i in r.given.items()},
         r.caution,
         _maybe(r.total_stated),
+        is_bounded=r.bounded,
     )
 
 

@@ -153,6 +153,7 @@ def encode_replay(replay: Replay) -> dict[str, Any]:
         },
         "given": {name: encode_value(number) for name, number in replay.given.items()},
         "caution": replay.caution,
+        "bounded": replay.is_bounded,
         "files": [encode_value(file) for file in replay.files],
     }
 

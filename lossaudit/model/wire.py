@@ -110,6 +110,7 @@ class ReplayWire(Struct):
     terms_logged: Named[LoggedTermWire] = {}
     given: Named[IntervalWire] = {}
     caution: str = ""
+    bounded: bool = True
     files: Few[StoredFile] = []
 
 

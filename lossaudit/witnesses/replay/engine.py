@@ -129,11 +129,12 @@ class Replayer(Struct):
             said = "; ".join((*self._left_out(), *guessed))
             return Computed(terms, step.batch.tensors, caution=said)
         from lossaudit.witnesses.replay.conditions import conditions_of
-        from lossaudit.witnesses.replay.precision import measure_terms
+        from lossaudit.witnesses.replay.precision import compute_terms_once, measure_terms
 
         declared, tensors = self.spec.replay, step.batch.tensors
         conditions = conditions_of(step.adapter, tensors, declared.autocast, declared.tf32)
-        measured = measure_terms(
+        compute = measure_terms if self.request.measures_rounding else compute_terms_once
+        measured = compute(
             step.adapter,
             step.models,
             tensors,
@@ -170,6 +171,7 @@ class Replayer(Struct):
             self.dtype_of(batch),
             caution=computed.caution,
             rank=batch.rank,
+            is_bounded=step.models is None or self.request.measures_rounding,
         )
 
     def dtype_of(self, batch: SampleBatch) -> str:

@@ -17,6 +17,7 @@ Source: for the prediction interval, Hahn & Meeker 1991, Statistical Intervals, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,9 @@ NOISE_FACTOR = 2.0
 SAMPLES_MEASURED = 1
 """Samples are computed independently of each other, so one of them tells how large rounding is;
 on the fixture they differ by a factor of at most 1.6."""
+
+FROM_STATE = "drawn again from the batch's random state"
+UNMEASURED = "the rounding of the forward pass was not measured: no bound"
 
 
 class Measured(Struct, frozen=True):
@@ -73,7 +77,6 @@ def measure_terms(
     dtype: str,
     conditions: Conditions | None = None,
     rng: str = "",
-    noise: bool = True,
 ) -> Measured:
     """Run a step's forward pass and recompute its terms, each with its interval.
 
@@ -85,40 +88,64 @@ def measure_terms(
         dtype: in which training computed them, unless the definition says so.
         conditions: how training ran the pass.
         rng: the batch's random state before the step, as the recorder writes it.
-        noise: also measure what rounding does in the pass, which costs a second one; without it
-            intervals hold the rounding of the terms and chance alone.
 
     Raises:
         InputError, UsageError: as the adapter and `recompute_term`.
     """
     conditions = conditions or Conditions()
-    if conditions.tf32 and noise:
+    if conditions.tf32:
         conditions = with_tf32_seen(conditions, adapter, models, tensors)
     run = Run(adapter, models, tensors, depth, definitions, dtype, conditions)
-    chance = randomness(adapter, models, tensors) if depth == "full" else []
-    notes = [*run.conditions.notes]
-    state = rng if chance and stored_state(rng, models.device) is not None else ""
-    if chance and state:
-        notes.append(f"{'; '.join(chance)}: drawn again from the batch's random state")
+    chance, state = run.chance(rng)
+    notes = [*run.conditions.notes, *([f"{chance}: {FROM_STATE}"] if state else [])]
     first = run.outputs(run.options(0, state))
     found = run.terms(first)
-    widths = {}
-    if noise:
-        second = run.second(bool(chance), state)
-        widths = run.noise(first, second, bool(chance))
-        words = " and ".join("TF32" if o.tf32 else o.dtype for o in second)
-        notes.append(f"rounding of the forward pass measured against {words}")
+    second = run.second(bool(chance), state)
+    widths = run.noise(first, second, bool(chance))
+    words = " and ".join("TF32" if o.tf32 else o.dtype for o in second)
+    notes.append(f"rounding of the forward pass measured against {words}")
     count = 1
     if chance and not state:
         count = DRAWS
         others = [run.terms(run.outputs(run.options(draw))) for draw in range(1, DRAWS)]
         found = {name: over_draws([found[name], *(o[name] for o in others)]) for name in found}
         notes.append(
-            f"{'; '.join(chance)}: drawn {DRAWS} times; the intervals hold all but one in 100,000 "
+            f"{chance}: drawn {DRAWS} times; the intervals hold all but one in 100,000 "
             "draws if these scatter normally, which is no bound"
         )
-    found = {name: widened(term, widths.get(name, 0.0)) for name, term in found.items()}
+    found = {name: widened(term, widths[name]) for name, term in found.items()}
     return Measured(found, run.joined(first), widths, count, tuple(notes))
+
+
+def compute_terms_once(
+    adapter: Adapter,
+    models: Models,
+    tensors: Tensors,
+    depth: Depth,
+    definitions: Mapping[str, Definition],
+    dtype: str,
+    conditions: Conditions | None = None,
+    rng: str = "",
+) -> Measured:
+    """Run a step's forward pass a single time: its terms as above, without a bound.
+
+    Args:
+        adapter, models, tensors, depth, definitions, dtype, conditions, rng: as `measure_terms`
+            takes them.
+
+    Returns:
+        Terms whose intervals are open at both ends: nothing may be decided with them.
+
+    Raises:
+        InputError, UsageError: as `measure_terms`.
+    """
+    run = Run(adapter, models, tensors, depth, definitions, dtype, conditions or Conditions())
+    chance, state = run.chance(rng)
+    drawn = [f"{chance}: {FROM_STATE if state else 'drawn once'}"] if chance else []
+    first = run.outputs(run.options(0, state))
+    found = {name: widened(term, math.inf) for name, term in run.terms(first).items()}
+    said = (*run.conditions.notes, *drawn, UNMEASURED)
+    return Measured(found, run.joined(first), {}, 1, said)
 
 
 class Run(Struct, frozen=True):
@@ -131,6 +158,14 @@ class Run(Struct, frozen=True):
     definitions: Mapping[str, Definition]
     dtype: str
     conditions: Conditions
+
+    def chance(self, rng: str) -> tuple[str, str]:
+        """What the pass has to draw, in words, and the random state that repeats it; or empty."""
+        if self.depth != "full":
+            return "", ""
+        found = "; ".join(randomness(self.adapter, self.models, self.tensors))
+        known = bool(found) and stored_state(rng, self.models.device) is not None
+        return found, rng if known else ""
 
     def options(self, draw: int, rng: str = "") -> PassOptions:
         """As training ran it, without TF32, which depends on the device."""
