@@ -55,6 +55,7 @@ def decode_result(document: object) -> Result:
         tuple(read.rules),
         read.repository_paths,
         reproduction=read.reproduction,
+        training=read.training,
     )
 
 
@@ -107,6 +108,7 @@ def _witness(w: wire.WitnessWire) -> Witness:
         tuple(_replay(r) for r in w.replays),
         _named(w.means),
         tuple(StepRange(r.first, r.last, r.rows) for r in w.violation_ranges),
+        w.environment,
     )
 
 
@@ -143,6 +145,7 @@ def _replay(r: wire.ReplayWire) -> Replay:
         {n: _interval(i) for n, i in r.given.items()},
         r.caution,
         _maybe(r.total_stated),
+        policy=r.policy,
         is_bounded=r.bounded,
     )
 

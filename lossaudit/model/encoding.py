@@ -49,6 +49,7 @@ def encode_result(result: Result) -> dict[str, Any]:
         "series_witness": plotted,
         "skipped": [{"check": check, "reason": reason} for check, reason in result.skipped],
         "environment": dict(result.environment),
+        **({"training": dict(result.training)} if result.training else {}),
         "fail_on": result.fail_on.value,
         "checks": list(result.checks),
         "rules": [encode_value(rule) for rule in result.rules],
@@ -110,6 +111,7 @@ def encode_witness(witness: Witness) -> dict[str, Any]:
         "rivals": [_rival(r) for r in witness.rivals],
         "replays": [encode_replay(r) for r in witness.replays],
         **({"means": encode_value(dict(witness.means))} if witness.means else {}),
+        **({"environment": dict(witness.environment)} if witness.environment else {}),
         **({} if witness.balance is None else {"balance": encode_balance(witness)}),
         **_identification(witness.identification),
     }
@@ -153,6 +155,7 @@ def encode_replay(replay: Replay) -> dict[str, Any]:
         },
         "given": {name: encode_value(number) for name, number in replay.given.items()},
         "caution": replay.caution,
+        **({"policy": dict(replay.policy)} if replay.policy else {}),
         "bounded": replay.is_bounded,
         "files": [encode_value(file) for file in replay.files],
     }

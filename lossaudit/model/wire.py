@@ -110,6 +110,7 @@ class ReplayWire(Struct):
     terms_logged: Named[LoggedTermWire] = {}
     given: Named[IntervalWire] = {}
     caution: str = ""
+    policy: Named[str] = {}
     bounded: bool = True
     files: Few[StoredFile] = []
 
@@ -138,6 +139,7 @@ class WitnessWire(Struct):
     rivals: Few[Rival] = []
     replays: Annotated[list[ReplayWire], Meta(max_length=100 * MANY)] = []
     means: Named[Number] = {}
+    environment: Named[str] = {}
     balance: BalanceWire | None = None
     identification: IdentificationWire | None = None
     violation_ranges: Few[RangeWire] = []
@@ -186,6 +188,7 @@ class ResultWire(Struct):
     series: Named[list[Number]]
     skipped: Few[SkippedWire]
     environment: Named[str]
+    training: Named[str] = {}
     balance_witness: Count | None = None
     series_witness: Count | None = None
     fail_on: Severity = Severity.ERROR

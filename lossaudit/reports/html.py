@@ -25,6 +25,7 @@ from lossaudit.rendering.sections import (
     is_identification,
     witness_grids,
 )
+from lossaudit.rendering.surroundings_grid import surroundings_grid
 
 WIDTH = 120
 LONGEST_EVIDENCE = 20_000
@@ -123,6 +124,8 @@ def _inputs(result: Result) -> Iterator[str]:
     headings = (Heading("what"), Heading("name"), Heading("sha256"))
     rows = tuple(tuple(Cell(value) for value in row) for row in named)
     yield table(Grid("Inputs", headings, rows))
+    if surroundings := surroundings_grid(result):
+        yield table(surroundings)
     pairs = [("lossaudit", result.version), *result.environment.items()]
     yield _pairs("Environment", [(name, value) for name, value in pairs if value])
     yield _pairs(
