@@ -151,6 +151,14 @@ AdapterName = Annotated[
 AllowPickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Read pickled weights, in a process with limits.")
 ]
+Rounding = Annotated[
+    str,
+    typer.Option(
+        metavar="HOW",
+        help="Of a model's pass: measured by a second pass, or unmeasured: faster, without a bound "
+        "on the terms, and without a verdict.",
+    ),
+]
 Vae = Annotated[
     str | None, typer.Option(metavar="FOLDER", help="The VAE that decodes and encodes images.")
 ]

@@ -27,6 +27,8 @@ from lossaudit.witnesses.replay.ranks import launched_ranks
 from lossaudit.witnesses.replay.request import Pair, Request
 from lossaudit.witnesses.run_folder import find_run
 
+ROUNDING = ("measured", "unmeasured")
+
 
 class Asked(Struct, frozen=True):
     """Which steps to replay, and the logs of their run."""
@@ -44,12 +46,20 @@ class Model(Struct, frozen=True):
     vae: str | None
     unet_config: str | None
     allow_pickle: bool
+    rounding: str = "measured"
 
     def request(self, pairs: tuple[Pair, ...], source: str, others: tuple[str, ...]) -> Request:
         """The request for some pairs."""
         named = {"vae": self.vae, "unet_config": self.unet_config}
         parts = {part: path for part, path in named.items() if path is not None}
-        return Request(pairs, source, parts, self.adapter, self.device, self.allow_pickle, others)
+        if self.rounding not in ROUNDING:
+            raise UsageError(
+                f"the rounding cannot be {self.rounding!r}", expected=", ".join(ROUNDING)
+            )
+        return Request(
+            *(pairs, source, parts, self.adapter, self.device, self.allow_pickle, others),
+            measures_rounding=self.rounding == "measured",
+        )
 
 
 def run(

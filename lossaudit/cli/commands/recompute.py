@@ -40,6 +40,7 @@ def recompute(
     vae: options.Vae = None,
     unet_config: options.UnetConfig = None,
     allow_pickle: options.AllowPickle = False,
+    rounding: options.Rounding = "measured",
     reader: options.ReaderName = None,
     format_: options.Format = "full",
     output: options.OutputFile = None,
@@ -69,7 +70,7 @@ def recompute(
 
         command.run(
             command.Asked(checkpoints or [], batch or [], log or []),
-            command.Model(device, adapter, vae, unet_config, allow_pickle),
+            command.Model(device, adapter, vae, unet_config, allow_pickle, rounding),
             Declaration(spec, formula, rival or [], map_ or [], aggregate or [], dtype),
             Layout(reader, None, None, not no_progress and not quiet),
             Output(format_, output, report or [], quiet),

@@ -20,17 +20,10 @@ from lossaudit.closure.replay.rows import NO_TOTAL, ReplayRows, declared_formula
 from lossaudit.closure.rivals import Candidate, rivals_of, same_as
 from lossaudit.model.finding import Location
 from lossaudit.model.replay import Hypothesis, Interval, Replay
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.normal_form import normal_form
 from lossaudit.spec.schema import Spec
-from lossaudit.spec.tree import (
-    RESERVED,
-    Expr,
-    names,
-    number,
-    ordered_names,
-    render,
-    substitute,
-)
+from lossaudit.spec.tree import RESERVED, Expr, names, number, ordered_names, substitute
 
 PRECEDENCE = (
     "rival-formula",
@@ -43,6 +36,11 @@ PRECEDENCE = (
 
 LEAST_ROWS = 2
 """Replays that a hypothesis with a free number must explain; one would fit any."""
+
+UNMEASURED = (
+    "the rounding of the forward pass was not measured, so the recomputed terms have no bound and "
+    "no verdict is taken from them"
+)
 
 
 class ReplayEvidence(Struct, frozen=True):
@@ -181,6 +179,8 @@ def _obstacle(declared: Expr, replays: Sequence[Replay]) -> str:
     if lacking:
         listed = ", ".join(f"`{n}`" for n in lacking)
         return f"{listed} cannot be recomputed from these batches, and no total can be formed"
+    if not any(r.is_bounded for r in replays):
+        return UNMEASURED
     if all(r.total_logged is None for r in replays):
         return f"{NO_TOTAL}: no batch states it, and no log was named that does"
     return ""
@@ -191,6 +191,7 @@ def _apart(declared: Expr, rival: Candidate, replays: Sequence[Replay]) -> Apart
     found = [
         Apart(rival.name, r.step, r.total, other, r.total_half)
         for r in replays
+        if r.is_bounded
         for other in (total_of(rival.expr, r.terms, r.given, r.step, r.dtype),)
         if isfinite(other.value) and isfinite(r.total.value)
     ]

@@ -27,7 +27,7 @@ _DTYPES = ("float16", "bfloat16", "float32", "float64")
 _MOST_TERMS = 1000
 _LONGEST_PRODUCER = 200
 _RANK = re.compile(r"[0-9]{1,9}")
-_OWN = ("step", "total", "dtype", "rng", "producer", "rank")
+_OWN = ("step", "total", "dtype", "rng", "producer", "rank", "environment")
 
 
 class SampleBatch(Struct, frozen=True):
@@ -43,6 +43,7 @@ class SampleBatch(Struct, frozen=True):
             where it was not stored.
         producer: who wrote it, for reports; at most 200 characters.
         rank: of the process that wrote it; 0 where the metadata has no whole number.
+        environment: of the training, as JSON; unread.
         tensors: by the spec's names, mapped, not copied.
         opened: the file.
     """
@@ -57,6 +58,7 @@ class SampleBatch(Struct, frozen=True):
     rng: str = ""
     producer: str = ""
     rank: int = 0
+    environment: str = ""
 
     @property
     def file(self) -> StoredFile:
@@ -115,6 +117,7 @@ def read_batch(path: str) -> SampleBatch:
         found.get("rng", ""),
         found.get("producer", "")[:_LONGEST_PRODUCER],
         _rank(found.get("rank", "")),
+        found.get("environment", ""),
     )
 
 

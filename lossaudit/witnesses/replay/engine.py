@@ -21,6 +21,7 @@ from lossaudit.witnesses.replay.batch import SampleBatch, depth_of, read_batch
 from lossaudit.witnesses.replay.checkpoint import Checkpoint, open_checkpoint
 from lossaudit.witnesses.replay.recompute_term import recompute_term
 from lossaudit.witnesses.replay.request import Pair, Request
+from lossaudit.witnesses.replay.surroundings import terms_in_words
 from lossaudit.witnesses.replay.term import is_known_kind
 from lossaudit.witnesses.replay.term_dtype import widened, with_dtypes
 
@@ -41,12 +42,14 @@ class Computed(Struct, frozen=True):
         tensors: the batch's, with what networks computed.
         noise: {term: half-width that the forward pass adds}.
         caution: what makes the intervals wide.
+        policy: in which numbers they were computed, and what was drawn how.
     """
 
     terms: Mapping[str, Recomputed]
     tensors: Mapping[str, Tensor]
     noise: Mapping[str, float] = field(default_factory=dict)
     caution: str = ""
+    policy: Mapping[str, str] = field(default_factory=dict)
 
 
 class Step(Struct, frozen=True):
@@ -127,13 +130,15 @@ class Replayer(Struct):
             }
             terms = widened(terms, definitions, dtype)
             said = "; ".join((*self._left_out(), *guessed))
-            return Computed(terms, step.batch.tensors, caution=said)
+            policy = terms_in_words(definitions, dtype)
+            return Computed(terms, step.batch.tensors, caution=said, policy=policy)
         from lossaudit.witnesses.replay.conditions import conditions_of
-        from lossaudit.witnesses.replay.precision import measure_terms
+        from lossaudit.witnesses.replay.precision import compute_terms_once, measure_terms
 
         declared, tensors = self.spec.replay, step.batch.tensors
         conditions = conditions_of(step.adapter, tensors, declared.autocast, declared.tf32)
-        measured = measure_terms(
+        compute = measure_terms if self.request.measures_rounding else compute_terms_once
+        measured = compute(
             step.adapter,
             step.models,
             tensors,
@@ -144,7 +149,7 @@ class Replayer(Struct):
             step.batch.rng,
         )
         caution = "; ".join((*self._left_out(), *measured.notes, *step.models.said))
-        return Computed(measured.terms, measured.tensors, measured.noise, caution)
+        return Computed(measured.terms, measured.tensors, measured.noise, caution, measured.policy)
 
     def _left_out(self) -> list[str]:
         return [f"{name} is not recomputed: it {why}" for name, why in self.beyond().items()]
@@ -170,6 +175,8 @@ class Replayer(Struct):
             self.dtype_of(batch),
             caution=computed.caution,
             rank=batch.rank,
+            policy=computed.policy,
+            is_bounded=step.models is None or self.request.measures_rounding,
         )
 
     def dtype_of(self, batch: SampleBatch) -> str:
