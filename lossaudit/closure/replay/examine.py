@@ -20,18 +20,11 @@ from lossaudit.closure.replay.rows import NO_TOTAL, ReplayRows, declared_formula
 from lossaudit.closure.rivals import Candidate, rivals_of, same_as
 from lossaudit.model.finding import Location
 from lossaudit.model.replay import Hypothesis, Interval, Replay
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.logged_weights import logged_weights
 from lossaudit.spec.normal_form import normal_form
 from lossaudit.spec.schema import Spec
-from lossaudit.spec.tree import (
-    RESERVED,
-    Expr,
-    names,
-    number,
-    ordered_names,
-    render,
-    substitute,
-)
+from lossaudit.spec.tree import RESERVED, Expr, names, number, ordered_names, substitute
 
 PRECEDENCE = (
     "rival-formula",
