@@ -16,7 +16,7 @@ from lossaudit.model.reproduction import Input, Reproduction
 from lossaudit.model.result import Result
 from lossaudit.spec.load import preset_names, spec_path
 
-NOT_REPEATED = {"format_", "output", "report", "quiet", "no_progress", "force"} | {
+NOT_REPEATED = {"format_", "output", "report", "quiet", "verbose", "no_progress", "force"} | {
     "write_spec",
     "write_baseline",
 }
@@ -79,6 +79,9 @@ def _inputs(context: Any, result: Result) -> Iterator[Input]:
     named = _named_spec(context, result)
     if named is not None and named not in preset_names():
         found[named] = hashlib.sha256(_head(Path(named))).hexdigest()
+    accepted = context.params.get("baseline")
+    if isinstance(accepted, str):
+        found[accepted] = hashlib.sha256(_head(Path(accepted))).hexdigest()
     yield from (Input(path, digest) for path, digest in found.items())
 
 

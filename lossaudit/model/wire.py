@@ -93,6 +93,16 @@ class BalanceWire(Struct):
     cautions: Few[str] = []
 
 
+class GradientsWire(Struct):
+    """The "gradients" of a witness."""
+
+    rows: Count
+    left_out: Named[Count]
+    shares: Named[ShareWire]
+    steps: Few[Number]
+    courses: Named[Few[Number]]
+
+
 class ViolationWire(Struct):
     """One of "first_violations"."""
 
@@ -213,6 +223,7 @@ class WitnessWire(Struct):
     replays: Annotated[list[ReplayWire], Meta(max_length=100 * MANY)] = []
     means: Named[Number] = {}
     environment: Named[str] = {}
+    gradients: GradientsWire | None = None
     balance: BalanceWire | None = None
     identification: IdentificationWire | None = None
     violation_ranges: Few[RangeWire] = []
