@@ -67,6 +67,13 @@ def test_a_log_has_no_bounds_within_which_its_numbers_may_differ() -> None:
     assert all(d.contradicts for d in found)
 
 
+def test_a_digest_changed_by_hand_is_said() -> None:
+    forged = replace(PASS, witnesses=(replace(PASS.witnesses[0], sha256="0" * 64),))
+    (found,) = compare(forged, PASS)
+    assert found.contradicts
+    assert found.where.endswith("sha256")
+
+
 def test_what_it_was_computed_with_is_compared_and_contradicts_nothing() -> None:
     before, step = AUDITED.witnesses
     steps = (replace(step.replays[0], policy={"terms": "bfloat16, float64"}), *step.replays[1:])
