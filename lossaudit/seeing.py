@@ -112,13 +112,14 @@ def _lies_beside(witness: Witness, gradients: str) -> bool:
 
 
 def seen_weights(weights: Sequence[LogEvidence], seen: Sequence[Seen]) -> Iterator[Finding]:
-    """What the recorder's weights say.
+    """What the recorder's weights say, and what of their file could not be read.
 
     Other weights than the declared are no news where a witness refutes the formula already.
     """
     check: Check = registry.load("lossaudit.checks", Check)["effective-weight"]
     has_failed = any(s.witness.verdict is Verdict.FAIL for s in seen)
     for evidence in weights:
+        yield from damage_of(evidence)
         for finding in labelled(check.run(evidence), evidence):
             if not (has_failed and finding.severity is Severity.ERROR):
                 yield finding
