@@ -49,13 +49,16 @@ def recompute(
     ignore: options.Ignore = None,
     fail_on: options.FailOn = "error",
     allow_inconclusive: options.AllowInconclusive = False,
+    baseline: options.Baseline = None,
+    write_baseline: options.WriteBaseline = None,
     quiet: options.Quiet = False,
     no_progress: options.NoProgress = False,
 ) -> None:
     """Recompute the terms of some steps from batches and weights: do they give the logged totals?
 
     Needs no terms in any log: the total alone is enough, in the batch or in a log. The spec says
-    what each term is computed from; without one, the run's lossaudit.yaml beside the batches. Under torchrun the batches are spread over the ranks.
+    what each term is computed from; without --spec it is the run's lossaudit.yaml beside the
+    batches. Under torchrun the batches are spread over the ranks.
 
     Examples:
 
@@ -74,5 +77,7 @@ def recompute(
             Declaration(spec, formula, rival or [], map_ or [], aggregate or [], dtype),
             Layout(reader, None, None, not no_progress and not quiet),
             Output(format_, output, report or [], quiet),
-            Policy(select or [], ignore or [], fail_on, allow_inconclusive),
+            Policy(
+                select or [], ignore or [], fail_on, allow_inconclusive, baseline, write_baseline
+            ),
         )
