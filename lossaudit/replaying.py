@@ -19,6 +19,7 @@ from lossaudit.closure.replay.logged import LoggedSteps, logged_steps
 from lossaudit.closure.replay.neighbours import steps_around
 from lossaudit.closure.replay.settle import settle
 from lossaudit.errors import UsageError
+from lossaudit.spec.logged_weights import logged_weights
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.recorded_environment import parse_environment
 from lossaudit.witnesses.replay.align import align, steps_of_batches
@@ -89,6 +90,8 @@ def replay_steps(
     if device.note and ranks.is_first:
         voices.note(device.note)
     replayer = replayer_for(spec, request, device.name)
+    if not logs and not request.is_lenient:
+        replayer.demanded = logged_weights(spec)
     if replayer.adapter is not None and replayer.adapter.notice and ranks.is_first:
         voices.note(replayer.adapter.notice)
     pairs = sorted(request.pairs)

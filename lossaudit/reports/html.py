@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from lossaudit.model.encoding import encode_value
 from lossaudit.model.finding import Finding
+from lossaudit.model.json_values import encode_value
 from lossaudit.model.report import Page, Report
 from lossaudit.model.result import Result, Witness
 from lossaudit.model.steps import steps_in_words
@@ -29,8 +29,6 @@ from lossaudit.rendering.surroundings_grid import surroundings_grid
 
 WIDTH = 120
 LONGEST_EVIDENCE = 20_000
-SPARKLINES = "Over the run"
-"""The grid for which figures stand in."""
 
 
 def render(result: Result, _: Page) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.schema import Spec
-from lossaudit.spec.tree import render
 from lossaudit.spec.write import quoted
 
 FALLBACK = "my-loss"

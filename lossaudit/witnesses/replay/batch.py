@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from lossaudit.errors import InputError, UsageError
 from lossaudit.model.replay import Depth, StoredFile
+from lossaudit.spec.logged_weights import logged_weights
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import term_names
 from lossaudit.witnesses.replay.names import listed, shown
@@ -172,8 +173,9 @@ def has_tensor(name: str, tensors: Mapping[str, Tensor]) -> bool:
 def _wanted(spec: Spec) -> dict[str, str]:
     """{tensor: the first term that needs it}, over the terms of the formula."""
     found: dict[str, str] = {}
+    weights = logged_weights(spec)
     for term in term_names([spec.formula]):
-        if term in spec.parameters:
+        if term in spec.parameters or term in weights:
             continue
         definition = spec.terms.get(term)
         if definition is None or not definition.kind or not definition.prediction:

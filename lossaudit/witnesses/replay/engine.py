@@ -19,6 +19,7 @@ from lossaudit.spec.tree import term_names
 from lossaudit.witnesses.replay.adapter import Adapter, Models, find_parts, load_adapter
 from lossaudit.witnesses.replay.batch import SampleBatch, depth_of, read_batch
 from lossaudit.witnesses.replay.checkpoint import Checkpoint, open_checkpoint
+from lossaudit.witnesses.replay.names import listed
 from lossaudit.witnesses.replay.recompute_term import recompute_term
 from lossaudit.witnesses.replay.request import Pair, Request
 from lossaudit.witnesses.replay.surroundings import terms_in_words
@@ -75,12 +76,14 @@ class Replayer(Struct):
         request: parts of the model, device and the like.
         device: as chosen, such as "cpu".
         adapter: of the model, or None where none is known.
+        demanded: weights of the formula that every batch must state, where no log can.
     """
 
     spec: Spec
     request: Request
     device: str
     adapter: Adapter | None = None
+    demanded: frozenset[str] = frozenset()
     _loaded: tuple[str, Models] | None = None
     _refused: str = ""
 
@@ -105,6 +108,12 @@ class Replayer(Struct):
             UsageError: if the spec defines no term, or the networks cannot be run.
         """
         batch = read_batch(pair.batch)
+        if lacking := sorted(self.demanded - batch.terms.keys()):
+            raise UsageError(
+                f"the weight {listed(lacking)} of the formula is no term that can be recomputed, "
+                f"and {batch.path} does not state it",
+                expected="--log LOG, a log that has it beside the total",
+            )
         wanted = depth or self._depth(pair, batch)
         if wanted == "tensors":
             return Step(replace(pair, checkpoint=""), batch, wanted)
