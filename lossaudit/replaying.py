@@ -19,6 +19,7 @@ from lossaudit.closure.replay.logged import LoggedSteps, logged_steps
 from lossaudit.closure.replay.neighbours import steps_around
 from lossaudit.closure.replay.settle import settle
 from lossaudit.errors import UsageError
+from lossaudit.spec.hints import FIRST_SPEC
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.replay.align import align, steps_of_batches
 from lossaudit.witnesses.replay.device import choose_device
@@ -167,6 +168,6 @@ def spec_of(run: RunFolder) -> str:
         raise UsageError(
             f"{run.path!r} has no lossaudit.yaml",
             expected="a spec: --spec NAME_OR_PATH, or a lossaudit.yaml in the folder",
-            hint="`lossaudit presets` lists the specs that are there",
+            hint=FIRST_SPEC,
         )
     return run.spec
