@@ -16,6 +16,7 @@ from lossaudit.closure.recorded_weights import are_recorded_weights
 from lossaudit.closure.verdict import judge
 from lossaudit.closure.witness import describe
 from lossaudit.model.finding import Finding, Location, Severity, Verdict
+from lossaudit.model.reproduction import Input
 from lossaudit.model.result import Witness
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.log import ReadLog
@@ -33,6 +34,7 @@ class Seen(Struct, frozen=True):
         is_damaged: whether some of its input could not be read.
         findings: what the checks say of it.
         skipped: (what, why) of what was left out of it.
+        training: what it says of the training's own environment.
     """
 
     witness: Witness
@@ -40,6 +42,7 @@ class Seen(Struct, frozen=True):
     is_damaged: bool = False
     findings: tuple[Finding, ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
+    training: tuple[Mapping[str, str], ...] = ()
 
 
 Examined = tuple[ReadLog, LogEvidence]
@@ -57,11 +60,13 @@ class RunLogs(Struct, frozen=True):
         witnesses: those that hold the spec's total.
         weights: the recorder's, of what autograd used.
         unused: (kind, why) of the others.
+        inputs: what was read of the recorder's other files.
     """
 
     witnesses: list[Examined] = field(default_factory=list)
     weights: list[LogEvidence] = field(default_factory=list)
     unused: list[tuple[str, str]] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
 
 
 def logs_of(spec: Spec, paths: Sequence[str], read: Callable[[str], ReadLog]) -> RunLogs:
@@ -71,6 +76,7 @@ def logs_of(spec: Spec, paths: Sequence[str], read: Callable[[str], ReadLog]) ->
         log, evidence = examine_log(spec, read(path))
         if are_recorded_weights(evidence):
             logs.weights.append(evidence)
+            logs.inputs.append(Input(path, log.sha256))
         elif evidence.binding.total is None and "total" not in spec.unlogged:
             logs.unused.append(("log", f"{path}: {evidence.obstacle}"))
         else:
@@ -103,7 +109,8 @@ def seen_replays(replayed: Replayed, checks: Mapping[str, Check]) -> Seen:
     from lossaudit.closure.replay.judge import describe_replays, judge_replays
 
     evidence = replayed.evidence
-    witness = describe_replays(evidence, *judge_replays(evidence))
+    described = describe_replays(evidence, *judge_replays(evidence))
+    witness = replace(described, environment=replayed.environment)
     found = [f for c in checks.values() for f in c.replay(evidence)]
     found += _refused(replayed)
     damaged = any(r.is_damage for r in replayed.refused)
@@ -114,6 +121,7 @@ def seen_replays(replayed: Replayed, checks: Mapping[str, Check]) -> Seen:
         damaged,
         tuple(replace(f, witness=evidence.source) for f in found),
         (*dict.fromkeys(skipped), *replayed.notes),
+        replayed.training,
     )
 
 

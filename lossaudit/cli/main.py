@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import inspect
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from lossaudit import __version__
-from lossaudit.cli.commands import Commands
+from lossaudit.cli.commands import Commands, function_of
 
 
 class _Group(TyperGroup):
@@ -17,6 +18,11 @@ class _Group(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings | {"commands": Commands()})
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands in the help, which needs what each does and not its options."""
+        listed = (TyperCommand(n, help=inspect.getdoc(function_of(n))) for n in self.commands)
+        TyperGroup(commands=list(listed)).format_commands(ctx, formatter)
 
 
 app = typer.Typer(

@@ -19,7 +19,7 @@ from lossaudit.cli.output import deliver_text, page_of_output, refuse_to_replace
 from lossaudit.cli.reproduction import NOT_REPEATED
 from lossaudit.errors import InputError, UsageError
 from lossaudit.model.difference import Difference
-from lossaudit.model.encoding import encode_value
+from lossaudit.model.json_values import encode_value
 from lossaudit.model.report import Page
 from lossaudit.model.reproduction import Reproduction
 from lossaudit.model.result import ExitCode, Result

@@ -72,7 +72,7 @@ class Closure(Struct):
     _names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        self._rival_tallies = [Tally() for _ in self.rivals]
+        self._rival_tallies = self._rival_tallies or [Tally() for _ in self.rivals]
         self._panel = Panel(self.declared, [r.expr for r in self.rivals])
         self._form = normal_form(self.declared)
         self._names = ordered_names(self.declared)
@@ -153,6 +153,11 @@ class Closure(Struct):
             self._first_rounded,
             self._runs.result(),
         )
+
+    @property
+    def has_one_stretch(self) -> bool:
+        """Whether some weights satisfy all rows so far, or none were sought."""
+        return len(self._weights.result()) <= 1
 
     def _is_settled(self, place: int) -> bool:
         """Whether a rival need not be asked again."""

@@ -19,7 +19,7 @@ from lossaudit.closure.pairing import occurrences, pair, terms_apart, within_fil
 from lossaudit.model.log import Log
 from lossaudit.model.table import Bools, Column, Floats, Ints, Table
 
-BLOCK = 1 << 14
+BLOCK = 1 << 15
 """Rows that are worked on at a time: their columns stay in the processor's cache."""
 
 NO_TERM = "a term is missing from the row"

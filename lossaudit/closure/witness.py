@@ -11,9 +11,9 @@ from lossaudit.closure.outcome import Outcome, ViolatingRow
 from lossaudit.model.finding import Location, Verdict
 from lossaudit.model.result import NO_WEIGHTS, Declared, Rival, Violation, Weight, Witness
 from lossaudit.model.steps import steps_in_words
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.normal_form import in_backquotes
 from lossaudit.spec.schema import Spec
-from lossaudit.spec.tree import render
 
 
 def describe(

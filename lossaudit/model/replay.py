@@ -68,6 +68,7 @@ class Replay(Struct, frozen=True):
         caution: what makes the intervals wide, or what they take for granted; empty if nothing.
         stated, stated_half: the total in the batch itself, where it has one.
         rank: of the process that recorded the batch; a log holds rank 0's totals.
+        policy: in which numbers it was computed, by name, such as forward_pass, terms and draws.
         is_bounded: False where the rounding of the forward pass was not measured: the intervals are
             open, and nothing is decided with them.
     """
@@ -91,6 +92,7 @@ class Replay(Struct, frozen=True):
     stated: float | None = None
     stated_half: float = 0.0
     rank: int = 0
+    policy: Mapping[str, str] = field(default_factory=dict)
     is_bounded: bool = True
 
     @property

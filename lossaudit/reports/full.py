@@ -17,6 +17,7 @@ from lossaudit.rendering.sections import (
     is_identification,
     witness_grids,
 )
+from lossaudit.rendering.surroundings_grid import surroundings_grid
 from lossaudit.rendering.terminal import draw, draw_first, safe, terminal, written
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def render(result: Result, page: Page) -> str:
     for witness in result.witnesses:
         _draw_witness(console, witness, result)
     _draw_findings(console, result)
+    if surroundings := surroundings_grid(result):
+        draw(console, surroundings)
     _draw_skipped(console, result)
     console.print(safe(f"exit code {int(result.exit_code)}: {exit_code_meaning(result)}", "bold"))
     return written(console)

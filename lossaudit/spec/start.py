@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.schema import Spec
-from lossaudit.spec.tree import RESERVED, Name, render
+from lossaudit.spec.tree import RESERVED, Name
 from lossaudit.spec.write import quoted
 
 FALLBACK = "my-loss"

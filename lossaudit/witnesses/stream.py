@@ -41,6 +41,7 @@ class LogStream(Struct):
     damage: list[Damage] = field(default_factory=list)
     head: bytes = b""
     at_once: int = 1
+    _compressed: bool = False
     _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
     _pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
     _read: int = 0
@@ -54,6 +55,16 @@ class LogStream(Struct):
             start += piece
         self.head = bytes(start[:HEAD])
         self._pieces = _chain(bytes(start), pieces)
+
+    def path(self) -> str | None:
+        """What another process may open to read the same content, whatever the log's name becomes.
+
+        None where the content is not a regular file as it stands, or the system has no such names.
+        """
+        if self._compressed or self._watch.opened is None:
+            return None
+        path = f"/proc/{os.getpid()}/fd/{self.stored.fileno()}"
+        return path if os.path.exists(path) else None  # noqa: PTH110 - it never raises
 
     def blocks(self) -> Iterator[bytes]:
         """The content in pieces of about 1 MiB, or `at_once` of them; may be consumed once."""
@@ -98,6 +109,7 @@ class LogStream(Struct):
         while 0 < len(first) < len(ZSTD_MAGIC) and (more := next(stored, b"")):
             first += more  # a pipe may give less than a magic number at a time
         pieces = _chain(first, stored)
+        self._compressed = first.startswith((GZIP_MAGIC, ZSTD_MAGIC))
         if first.startswith(GZIP_MAGIC):
             return self._until_broken(_gunzip(pieces), "gzip")
         if first.startswith(ZSTD_MAGIC):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import random
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -122,8 +122,8 @@ def test_nothing_declared_exits_with_2() -> None:
     assert done.stderr == (
         "nothing is declared\n"
         "  expected: either --spec NAME_OR_PATH or --formula 'TOTAL = EXPRESSION'\n"
-        "  try: `lossaudit init LOG` starts a spec from a log, `lossaudit presets` lists those that "
-        "are there\n"
+        "  try: `lossaudit init LOG` starts a spec from a log, `lossaudit presets` lists those "
+        "that are there\n"
     )
 
 

@@ -93,6 +93,67 @@ def test_the_spec_that_an_audit_finds_in_the_folder_is_an_input_too(run: Path) -
     ]
 
 
+def test_a_weight_changed_in_a_config_file_is_a_changed_input(run: Path) -> None:
+    shutil.copy(run / "spec.yaml", run / "my.yaml")
+    edit(run / "my.yaml", "formula: 2.0*loss_lip", "formula: lip*loss_lip")
+    with (run / "my.yaml").open("a") as spec:
+        spec.write("parameters: {lip: {file: train.yaml, key: loss.lip}}\n")
+    (run / "train.yaml").write_text("loss: {lip: 2.0, gan: 1.0}\n")
+    options = ("--spec", "my.yaml", "--quiet", "--report", "json=result.json")
+    assert lossaudit(run, "check", "log.jsonl", *options).returncode == 0
+    assert differences(run) == []
+    edit(run / "train.yaml", "lip: 2.0", "lip: 2.5")
+    ran = lossaudit(run, "verify", "result.json")
+    assert "then, now FAIL; 1 input changed" in ran.stdout
+    assert [d["where"] for d in differences(run) if d["kind"] == "input"] == ["train.yaml"]
+    (run / "train.yaml").unlink()
+    assert (
+        "1 of 3 inputs are not here: train.yaml" in lossaudit(run, "verify", "result.json").stderr
+    )
+
+
+def test_a_changed_baseline_is_a_changed_input(run: Path) -> None:
+    edit(run / "log.jsonl", '"loss_lip": 0.49', '"loss_lip": 0.48')
+    options = ("log.jsonl", "--spec", "spec.yaml", "--quiet")
+    lossaudit(run, "check", *options, "--write-baseline", "known.yaml")
+    edit(run / "known.yaml", "reason: ''", "reason: edited by hand")
+    accepted = ("--baseline", "known.yaml", "--report", "json=result.json")
+    assert lossaudit(run, "check", *options, *accepted).returncode == 0
+    assert differences(run) == []
+    edit(run / "known.yaml", "edited by hand", "for no reason")
+    found = differences(run)
+    assert [d["where"] for d in found if d["kind"] == "input"] == ["known.yaml"]
+
+
+def test_reports_written_into_the_run_contradict_nothing(run: Path) -> None:
+    (run / "run").mkdir()
+    shutil.move(run / "log.jsonl", run / "run" / "log.jsonl")
+    shutil.move(run / "spec.yaml", run / "run" / "lossaudit.yaml")
+    kinds = {"json": "result.json", "markdown": "report.md", "junit": "r.xml", "gitlab": "q.json"}
+    reports = [f"--report={kind}=run/{name}" for kind, name in kinds.items()]
+    made = lossaudit(run, "audit", "run", "--quiet", *reports)
+    assert made.returncode == 0, made.stderr
+    ran = lossaudit(run, "verify", "run/result.json")
+    assert ran.returncode == 0, ran.stdout
+    assert "✓ verified: PASS musetalk-v1, identical" in ran.stdout
+    assert "report.md" in ran.stdout
+
+
+def test_a_run_copied_out_of_its_repository_is_identical(run: Path) -> None:
+    inside = run / "repository" / "runs"
+    inside.mkdir(parents=True)
+    (run / "repository" / ".git").mkdir()
+    for name in ("log.jsonl", "spec.yaml"):
+        shutil.copy(run / name, inside / name)
+    options = ("--spec", "spec.yaml", "--quiet", "--report", "json=result.json")
+    assert lossaudit(inside, "check", "log.jsonl", *options).returncode == 0
+    copy = run / "copy"
+    shutil.copytree(inside, copy)
+    ran = lossaudit(copy, "verify", "result.json")
+    assert ran.returncode == 0, ran.stdout
+    assert "verified: PASS musetalk-v1, identical" in ran.stdout
+
+
 def test_inputs_are_found_from_the_results_own_folder(run: Path) -> None:
     elsewhere = run / "deep"
     elsewhere.mkdir()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -31,9 +31,15 @@ class Commands(Mapping[str, Any]):
         return len(IN_HELP)
 
 
+def function_of(name: str) -> Callable[..., None]:
+    """The function of a command's file."""
+    function: Callable[..., None] = getattr(import_module(f"{__name__}.{name}"), name)
+    return function
+
+
 @cache
 def _built(name: str) -> Any:
     """The command as typer knows it, its options looked at."""
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    alone.command()(getattr(import_module(f"{__name__}.{name}"), name))
+    alone.command()(function_of(name))
     return typer.main.get_command(alone)

@@ -10,7 +10,7 @@ from lossaudit.closure.identify.one_total import Search, look_at
 from lossaudit.closure.identify.runners import listed
 from lossaudit.closure.keys import find_keys
 from lossaudit.model.log import Log
-from lossaudit.spec.tree import render_name
+from lossaudit.spec.formula_text import render_name
 
 
 class Identified(Struct, frozen=True):

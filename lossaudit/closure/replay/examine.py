@@ -20,17 +20,11 @@ from lossaudit.closure.replay.rows import NO_TOTAL, ReplayRows, declared_formula
 from lossaudit.closure.rivals import Candidate, rivals_of, same_as
 from lossaudit.model.finding import Location
 from lossaudit.model.replay import Hypothesis, Interval, Replay
+from lossaudit.spec.formula_text import render
+from lossaudit.spec.logged_weights import logged_weights
 from lossaudit.spec.normal_form import normal_form
 from lossaudit.spec.schema import Spec
-from lossaudit.spec.tree import (
-    RESERVED,
-    Expr,
-    names,
-    number,
-    ordered_names,
-    render,
-    substitute,
-)
+from lossaudit.spec.tree import RESERVED, Expr, names, number, ordered_names, substitute
 
 PRECEDENCE = (
     "rival-formula",
@@ -132,7 +126,7 @@ def examine_replays(spec: Spec, source: str, replays: Sequence[Replay]) -> Repla
             best for r in rivals if not r.automatic and (best := _apart(declared, r, replays))
         ),
     )
-    obstacle = _obstacle(declared, replays)
+    obstacle = _obstacle(spec, declared, replays)
     if obstacle:
         return replace(evidence, obstacle=obstacle)
     return replace(evidence, outcome=_fold(evidence, rivals))
@@ -177,13 +171,18 @@ def _fold(evidence: ReplayEvidence, rivals: Sequence[Candidate]) -> Outcome:
     return fold.result()
 
 
-def _obstacle(declared: Expr, replays: Sequence[Replay]) -> str:
+def _obstacle(spec: Spec, declared: Expr, replays: Sequence[Replay]) -> str:
     """Why nothing can be put to the test; empty where something can."""
     if not replays:
         return "no step could be replayed"
     needed = [n for n in ordered_names(declared) if n not in RESERVED]
     lacking = [n for n in needed if not any(n in r.terms or n in r.given for r in replays)]
     if lacking:
+        if unlogged := [f"`{n}`" for n in lacking if n in logged_weights(spec)]:
+            return (
+                f"the weight {', '.join(unlogged)} stands in no log beside the total, and in no "
+                "batch, and no total can be formed"
+            )
         listed = ", ".join(f"`{n}`" for n in lacking)
         return f"{listed} cannot be recomputed from these batches, and no total can be formed"
     if not any(r.is_bounded for r in replays):

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -30,6 +31,7 @@ from lossaudit.witnesses.replay.adapter import Adapter, Models, PassOptions, Ten
 from lossaudit.witnesses.replay.conditions import Conditions, randomness, with_tf32_seen
 from lossaudit.witnesses.replay.forward_pass import stored_state
 from lossaudit.witnesses.replay.recompute_term import recompute_term
+from lossaudit.witnesses.replay.surroundings import terms_in_words
 from lossaudit.witnesses.replay.term_intervals import (
     DRAWS,
     ELEMENTWISE,
@@ -59,6 +61,7 @@ class Measured(Struct, frozen=True):
         noise: {term: half-width that rounding in the forward pass adds}; empty where not measured.
         draws: how many passes were averaged over; 1 where nothing is random or its state is known.
         notes: what was detected, and what the intervals claim.
+        policy: in which numbers the passes were run, and what was drawn how, by name.
     """
 
     terms: Mapping[str, Recomputed]
@@ -66,6 +69,7 @@ class Measured(Struct, frozen=True):
     noise: Mapping[str, float]
     draws: int
     notes: tuple[str, ...]
+    policy: Mapping[str, str]
 
 
 def measure_terms(
@@ -114,7 +118,18 @@ def measure_terms(
             "draws if these scatter normally, which is no bound"
         )
     found = {name: widened(term, widths[name]) for name, term in found.items()}
-    return Measured(found, run.joined(first), widths, count, tuple(notes))
+    policy = run.policy(words) | drawn_in_words(chance, count, state)
+    return Measured(found, run.joined(first), widths, count, tuple(notes), policy)
+
+
+def drawn_in_words(chance: str, count: int, state: str) -> dict[str, str]:
+    """With which seeds, or from which stored state; nothing where nothing is drawn."""
+    if not chance:
+        return {}
+    if state:
+        digest = sha256(state.encode()).hexdigest()[:16]
+        return {"draws": f"from the batch's random state, sha256 {digest}"}
+    return {"draws": f"seeds 0 to {count - 1}" if count > 1 else "seed 0"}
 
 
 def compute_terms_once(
@@ -145,7 +160,8 @@ def compute_terms_once(
     first = run.outputs(run.options(0, state))
     found = {name: widened(term, math.inf) for name, term in run.terms(first).items()}
     said = (*run.conditions.notes, *drawn, UNMEASURED)
-    return Measured(found, run.joined(first), {}, 1, said)
+    policy = run.policy("") | drawn_in_words(chance, 1, state)
+    return Measured(found, run.joined(first), {}, 1, said, policy)
 
 
 class Run(Struct, frozen=True):
@@ -170,6 +186,16 @@ class Run(Struct, frozen=True):
     def options(self, draw: int, rng: str = "") -> PassOptions:
         """As training ran it, without TF32, which depends on the device."""
         return PassOptions(autocast=self.conditions.autocast, draw=draw, rng=rng)
+
+    def policy(self, second: str) -> dict[str, str]:
+        """In which numbers the passes were run; `second` names the other precisions."""
+        lowered = self.conditions.autocast
+        first = self.options(0)
+        return {
+            "forward_pass": first.dtype + ("" if lowered == "none" else f", autocast to {lowered}"),
+            **({"second_pass": second} if second else {}),
+            **terms_in_words(self.definitions, self.dtype),
+        }
 
     def second(self, is_drawn: bool, rng: str = "") -> list[PassOptions]:
         """The other precisions; float32 tells what autocast to 16 bits did, at half the cost.
