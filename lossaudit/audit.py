@@ -28,6 +28,7 @@ from lossaudit.seeing import (
     seen_replays,
     seen_weights,
     shared_steps,
+    with_gradients,
 )
 from lossaudit.spec.load import load_spec
 from lossaudit.spec.schema import Spec
@@ -130,6 +131,7 @@ def audit(
     if plan.request.pairs:
         replayed = replay_steps(spec, plan.request, [e for _, e in logs.witnesses], voices=voices)
         seen.append(seen_replays(replayed, checks))
+    seen = with_gradients(seen, logs.gradients)
     recorded = read_environments(run.environments)
     skipped = (*logs.unused, *plan.notes, *run.skipped, *recorded.skipped)
     found, inputs = seen_weights(logs.weights, seen), (*logs.inputs, *recorded.inputs)

@@ -25,6 +25,7 @@ from lossaudit.witnesses.log import Progress
 from lossaudit.witnesses.reader import ReadOptions
 from lossaudit.witnesses.recorded_environment import told_alike
 
+DAMAGE = "damaged-input"
 MOST_REASONS = 3
 """Witnesses whose reason the headline gives; each gives its own below."""
 
@@ -85,7 +86,7 @@ def conclude(
     found = [*(f for s in seen for f in s.findings), *further]
     verdict = combine([w.verdict for w in witnesses])
     findings = _kept(found, verdict, options)
-    damaged = any(s.is_damaged for s in seen)
+    damaged = any(s.is_damaged for s in seen) or any(f.check == DAMAGE for f in found)
     left_out = _left_out(options)
     result = Result(
         verdict,
@@ -154,7 +155,7 @@ def choose_exit_code(
     verdict: Verdict, findings: Sequence[Finding], damaged: bool, options: AuditOptions
 ) -> ExitCode:
     """The code; known findings do not count, nor does damage as code 1: it has one of its own."""
-    counted = [f for f in findings if f.check != "damaged-input" and not f.known]
+    counted = [f for f in findings if f.check != DAMAGE and not f.known]
     if any(f.severity.rank >= options.fail_on.rank for f in counted):
         return ExitCode.FINDING
     if damaged:

@@ -9,10 +9,11 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lossaudit import registry
+from lossaudit.balance.gradients import gradient_shares, gradients_beside
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence, examine
 from lossaudit.closure.overlap import overlaps
-from lossaudit.closure.recorded_weights import are_recorded_weights
+from lossaudit.closure.recorded_weights import are_recorded_gradients, are_recorded_weights
 from lossaudit.closure.verdict import judge
 from lossaudit.closure.witness import describe
 from lossaudit.model.finding import Finding, Location, Severity, Verdict
@@ -59,12 +60,14 @@ class RunLogs(Struct, frozen=True):
     Attributes:
         witnesses: those that hold the spec's total.
         weights: the recorder's, of what autograd used.
+        gradients: the recorder's, of how strongly each term pulls at the network.
         unused: (kind, why) of the others.
         inputs: what was read of the recorder's other files.
     """
 
     witnesses: list[Examined] = field(default_factory=list)
     weights: list[LogEvidence] = field(default_factory=list)
+    gradients: list[LogEvidence] = field(default_factory=list)
     unused: list[tuple[str, str]] = field(default_factory=list)
     inputs: list[Input] = field(default_factory=list)
 
@@ -77,6 +80,9 @@ def logs_of(spec: Spec, paths: Sequence[str], read: Callable[[str], ReadLog]) ->
         if are_recorded_weights(evidence):
             logs.weights.append(evidence)
             logs.inputs.append(Input(path, log.sha256))
+        elif are_recorded_gradients(evidence):
+            logs.gradients.append(evidence)
+            logs.inputs.append(Input(path, log.sha256))
         elif evidence.binding.total is None and "total" not in spec.unlogged:
             logs.unused.append(("log", f"{path}: {evidence.obstacle}"))
         else:
@@ -84,14 +90,36 @@ def logs_of(spec: Spec, paths: Sequence[str], read: Callable[[str], ReadLog]) ->
     return logs
 
 
+def with_gradients(seen: Sequence[Seen], gradients: Sequence[LogEvidence]) -> list[Seen]:
+    """The witnesses with the gradient shares of the record that lies beside them.
+
+    A record that lies beside no witness goes to the first one that replays, or else to the first.
+    """
+    found = list(seen)
+    for evidence in gradients:
+        shares = gradient_shares(evidence)
+        beside = [k for k, s in enumerate(found) if _lies_beside(s.witness, evidence.log.source)]
+        replayed = [k for k, s in enumerate(found) if s.witness.kind == "replay"]
+        place = next(iter((*beside, *replayed, *range(len(found)))), None)
+        if shares is not None and place is not None and found[place].witness.gradients is None:
+            witness = replace(found[place].witness, gradients=shares)
+            found[place] = replace(found[place], witness=witness)
+    return found
+
+
+def _lies_beside(witness: Witness, gradients: str) -> bool:
+    return witness.kind == "log" and gradients_beside(witness.source) == gradients
+
+
 def seen_weights(weights: Sequence[LogEvidence], seen: Sequence[Seen]) -> Iterator[Finding]:
-    """What the recorder's weights say.
+    """What the recorder's weights say, and what of their file could not be read.
 
     Other weights than the declared are no news where a witness refutes the formula already.
     """
     check: Check = registry.load("lossaudit.checks", Check)["effective-weight"]
     has_failed = any(s.witness.verdict is Verdict.FAIL for s in seen)
     for evidence in weights:
+        yield from damage_of(evidence)
         for finding in labelled(check.run(evidence), evidence):
             if not (has_failed and finding.severity is Severity.ERROR):
                 yield finding

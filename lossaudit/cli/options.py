@@ -98,6 +98,12 @@ AllowInconclusive = Annotated[
     bool, typer.Option("--allow-inconclusive", help="INCONCLUSIVE gives exit code 0.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No report on standard output.")]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="In the full report, every witness in full, those that pass too."
+    ),
+]
 NoProgress = Annotated[
     bool, typer.Option("--no-progress", help="No progress bar on standard error.")
 ]

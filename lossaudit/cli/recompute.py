@@ -17,6 +17,7 @@ from lossaudit.cli.auditing import (
     declared_spec,
     destinations_for,
     leave,
+    refuse_inputs,
 )
 from lossaudit.cli.guard import complain
 from lossaudit.cli.progress import show_work
@@ -25,7 +26,7 @@ from lossaudit.replaying import Voices, spec_of
 from lossaudit.witnesses.replay.align import align, steps_of_batches
 from lossaudit.witnesses.replay.ranks import launched_ranks
 from lossaudit.witnesses.replay.request import Pair, Request
-from lossaudit.witnesses.run_folder import find_run
+from lossaudit.witnesses.run_folder import RunFolder, find_run
 
 ROUNDING = ("measured", "unmeasured")
 
@@ -91,7 +92,7 @@ def run(
         result = recompute(spec, request, asked.logs, options, ranks, voices)
         if not ranks.is_first:
             return
-    leave(result, destinations)
+    leave(result, destinations, policy.write_baseline)
 
 
 def run_audit(
@@ -103,15 +104,17 @@ def run_audit(
     policy: Policy,
 ) -> None:
     """Audit a run's folder, report, and leave with the contract's exit code."""
+    run = find_run(run_dir, model.allow_pickle)
     destinations = destinations_for([run_dir], output, policy, declaration.spec)
+    refuse_inputs(destinations, policy, files_of(run))
     if declaration.spec is None:
-        declaration = with_spec(declaration, spec_of(find_run(run_dir)))
+        declaration = with_spec(declaration, spec_of(run))
     spec = declared_spec(declaration)
     with show_work(layout.progress) as progress:
         options, voices = audit_options(layout, policy), Voices(say, progress)
         request = model.request((), run_dir, ())
         result = audit(run_dir, spec, options, request, voices)
-    leave(result, destinations)
+    leave(result, destinations, policy.write_baseline)
 
 
 def with_spec(declaration: Declaration, spec: str) -> Declaration:
@@ -119,6 +122,14 @@ def with_spec(declaration: Declaration, spec: str) -> Declaration:
     from msgspec.structs import replace
 
     return replace(declaration, spec=spec)
+
+
+def files_of(run: RunFolder) -> list[str]:
+    """What an audit of a run's folder reads."""
+    spec = [run.spec] if run.spec else []
+    parts = [*run.checkpoints, *run.parts.values()]
+    inner = [str(p) for part in parts if Path(part).is_dir() for p in Path(part).iterdir()]
+    return [*spec, *run.logs, *run.batches, *run.environments, *parts, *inner]
 
 
 def batches_in(named: str) -> list[str]:

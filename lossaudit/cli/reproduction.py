@@ -17,7 +17,7 @@ from lossaudit.model.result import Result
 from lossaudit.spec.config_weights import config_files
 from lossaudit.spec.load import preset_names, spec_path
 
-NOT_REPEATED = {"format_", "output", "report", "quiet", "no_progress", "force"} | {
+NOT_REPEATED = {"format_", "output", "report", "quiet", "verbose", "no_progress", "force"} | {
     "write_spec",
     "write_baseline",
 }

@@ -8,7 +8,15 @@ import msgspec
 from msgspec.structs import replace
 
 from lossaudit.model import wire
-from lossaudit.model.balance import Balance, Course, EqualShares, Ratio, Share, WhatIf
+from lossaudit.model.balance import (
+    Balance,
+    Course,
+    EqualShares,
+    GradientShares,
+    Ratio,
+    Share,
+    WhatIf,
+)
 from lossaudit.model.identification import FoundWeight, Identification
 from lossaudit.model.replay import Interval, Recomputed, Replay
 from lossaudit.model.result import Declared, ExitCode, Result, StepRange, Violation, Weight, Witness
@@ -109,7 +117,15 @@ def _witness(w: wire.WitnessWire) -> Witness:
         _named(w.means),
         tuple(StepRange(r.first, r.last, r.rows) for r in w.violation_ranges),
         w.environment,
+        _gradients(w.gradients) if w.gradients else None,
     )
+
+
+def _gradients(g: wire.GradientsWire) -> GradientShares:
+    """Courses that do not have one point a step are left out: a chart would not know where."""
+    steps = tuple(_numbers(g.steps))
+    courses = {n: tuple(_numbers(c)) for n, c in g.courses.items() if len(c) == len(steps)}
+    return GradientShares(g.rows, g.left_out, _shares(g.shares), steps, courses)
 
 
 def _identification(found: wire.IdentificationWire) -> Identification:

@@ -112,6 +112,7 @@ def encode_witness(witness: Witness) -> dict[str, Any]:
         "replays": [encode_replay(r) for r in witness.replays],
         **({"means": encode_value(dict(witness.means))} if witness.means else {}),
         **({"environment": dict(witness.environment)} if witness.environment else {}),
+        **({} if witness.gradients is None else {"gradients": encode_value(witness.gradients)}),
         **({} if witness.balance is None else {"balance": encode_balance(witness)}),
         **_identification(witness.identification),
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from lossaudit.model.balance import Balance, Share
+from lossaudit.model.balance import Balance, GradientShares, Share
 from lossaudit.model.finding import Finding, Location, Severity, Verdict
 from lossaudit.model.identification import Identification
 from lossaudit.model.replay import Replay
@@ -63,6 +63,10 @@ class StepRange(Struct, frozen=True):
     first: int
     last: int
     rows: int
+
+
+NO_WEIGHTS = "no weights of the declared signs satisfy a stretch of rows long enough to certify"
+"""The note of a witness whose rows no weights fit, so that none is certified."""
 
 
 class Weight(Struct, frozen=True):
@@ -121,6 +125,7 @@ class Witness(Struct, frozen=True):
         means: of the recomputed total and of each term in float64 over the replays, summed exactly.
         violation_ranges: the first runs of violating rows, neighbours among the decided ones.
         environment: what a replay was computed with, by name: device, dtypes, determinism flags.
+        gradients: how strongly each term pulls at the network, where the recorder wrote it.
     """
 
     kind: str
@@ -150,6 +155,7 @@ class Witness(Struct, frozen=True):
     means: Mapping[str, float] = field(default_factory=dict)
     violation_ranges: tuple[StepRange, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    gradients: GradientShares | None = None
 
 
 class Declared(Struct, frozen=True):

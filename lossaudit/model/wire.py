@@ -20,6 +20,16 @@ from lossaudit.model.wire_balance import BalanceWire, ShareWire
 from lossaudit.model.wire_values import MANY, Count, Few, Named, Number, Step
 
 
+class GradientsWire(Struct):
+    """The "gradients" of a witness."""
+
+    rows: Count
+    left_out: Named[Count]
+    shares: Named[ShareWire]
+    steps: Few[Number]
+    courses: Named[Few[Number]]
+
+
 class ViolationWire(Struct):
     """One of "first_violations"."""
 
@@ -140,6 +150,7 @@ class WitnessWire(Struct):
     replays: Annotated[list[ReplayWire], Meta(max_length=100 * MANY)] = []
     means: Named[Number] = {}
     environment: Named[str] = {}
+    gradients: GradientsWire | None = None
     balance: BalanceWire | None = None
     identification: IdentificationWire | None = None
     violation_ranges: Few[RangeWire] = []

@@ -28,6 +28,13 @@ NAMES = {
 FIRST = ("python", "torch", "device", "device_name", "forward_pass", "second_pass", "terms")
 MOST_ROWS = 36
 LONGEST = 60
+BRIEFLY = (
+    *("torch", "device", "device_name", "forward_pass", "second_pass", "draws"),
+    *("autocast", "mixed_precision", "tf32_matmul", "tf32_convolution"),
+    *("deterministic_algorithms", "cudnn_deterministic", "cudnn_benchmark", "threads", "seed"),
+)
+ALL_OF_IT = "All settings: --verbose"
+PLAIN = ("device", "device_name")
 VERSIONS = ("python", "torch", "numpy", "diffusers", "accelerate")
 
 
@@ -52,6 +59,25 @@ def surroundings_grid(result: Result) -> Grid | None:
     more = len(shown) - len(rows)
     headings = (Heading(""), *(Heading(name, wraps=True) for name, _ in columns))
     return Grid("Computed with", headings, rows, f"and {more} more" if more > 0 else "")
+
+
+def brief_grid(result: Result) -> Grid | None:
+    """The same in a sentence each: what most often explains numbers that moved."""
+    told = [("the replay", replayed_with(result)), ("training, as the run says", result.training)]
+    rows = tuple((Cell(name, "quiet"), Cell(_in_brief(values))) for name, values in told if values)
+    headings = (Heading(""), Heading("", wraps=True))
+    return Grid("Computed with", headings, rows, ALL_OF_IT, False) if rows else None
+
+
+def _in_brief(values: Mapping[str, str]) -> str:
+    """A few settings by name; a flag that is off is the rule, and no news."""
+    said = []
+    for key in BRIEFLY:
+        value = values.get(key, "off")
+        if value not in ("off", "not set"):
+            shown = shorten_middle(escape_text(value), LONGEST)
+            said.append(shown if key in PLAIN else f"{_name(key)} {shown}")
+    return ", ".join(said) or f"{len(values):,} settings"
 
 
 def replayed_with(result: Result) -> dict[str, str]:

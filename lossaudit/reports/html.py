@@ -17,7 +17,7 @@ from lossaudit.rendering.html.description import Chart
 from lossaudit.rendering.html.markup import section, table, text
 from lossaudit.rendering.html.page import document, figure
 from lossaudit.rendering.html.residual_chart import residual_chart
-from lossaudit.rendering.html.term_charts import term_charts
+from lossaudit.rendering.html.term_charts import gradient_chart, term_charts
 from lossaudit.rendering.html.weights_chart import weights_chart
 from lossaudit.rendering.sections import (
     exit_code_meaning,
@@ -51,6 +51,7 @@ def _charts(witness: Witness, result: Result, number: int) -> list[Chart]:
         residual_chart(witness, result, f"residual-{number}"),
         weights_chart(witness, result, f"weights-{number}"),
         *term_charts(witness, number),
+        gradient_chart(witness, number),
     ]
     return [chart for chart in made if chart is not None]
 

@@ -106,7 +106,7 @@ def contradiction(result: Result) -> str:
 
 
 def _content(path: str) -> bytes:
-    stream = open_log(path)
+    stream = open_log(path, "a result, as `--report json=FILE` writes it")
     content = bytearray()
     try:
         for piece in stream.blocks():

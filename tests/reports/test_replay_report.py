@@ -103,3 +103,13 @@ def test_a_run_that_says_too_much_is_cut() -> None:
     grid = surroundings_grid(replace(PASS, training={f"k{k}": "" for k in range(500)}))
     assert grid is not None
     assert (len(grid.rows), grid.note) == (MOST_ROWS, f"and {500 - MOST_ROWS} more")
+
+
+def test_the_terminal_has_it_in_a_sentence_each_and_the_table_where_it_is_verbose() -> None:
+    brief = " ".join(REPORTS["full"].render(AUDITED, Page(80)).split())
+    assert "drawn with seeds 0 to 7 (2 steps)" in brief
+    assert "training, as the run says torch 2.1.2+cu121, cuda:0, Tesla V100-SXM2-32GB" in brief
+    assert "CUBLAS_WORKSPACE_CONFIG" not in brief
+    whole = REPORTS["full"].render(AUDITED, Page(80, verbose=True))
+    assert "CUBLAS_WORKSPACE_CONFIG" in whole
+    assert max(map(len, whole.splitlines())) <= 80

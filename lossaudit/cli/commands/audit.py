@@ -29,7 +29,10 @@ def audit(
     ignore: options.Ignore = None,
     fail_on: options.FailOn = "error",
     allow_inconclusive: options.AllowInconclusive = False,
+    baseline: options.Baseline = None,
+    write_baseline: options.WriteBaseline = None,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     no_progress: options.NoProgress = False,
 ) -> None:
     """Audit a whole run: its logs, and the steps whose sample batches and weights were kept.
@@ -50,6 +53,8 @@ def audit(
             command.Model(device, adapter, vae, unet_config, allow_pickle),
             Declaration(spec, None, rival or [], map_ or [], aggregate or [], dtype),
             Layout(None, None, None, not no_progress and not quiet),
-            Output(format_, output, report or [], quiet),
-            Policy(select or [], ignore or [], fail_on, allow_inconclusive),
+            Output(format_, output, report or [], quiet, verbose),
+            Policy(
+                select or [], ignore or [], fail_on, allow_inconclusive, baseline, write_baseline
+            ),
         )

@@ -38,6 +38,7 @@ def check(
     baseline: options.Baseline = None,
     write_baseline: options.WriteBaseline = None,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     no_progress: options.NoProgress = False,
 ) -> None:
     """Does the logged total follow the declared formula, row by row, and not a rival?
@@ -69,7 +70,7 @@ def check(
         policy = auditing.Policy(
             select or [], ignore or [], fail_on, allow_inconclusive, baseline, write_baseline
         )
-        shown = auditing.Output(format_, output, report or [], quiet)
+        shown = auditing.Output(format_, output, report or [], quiet, verbose)
         destinations = auditing.destinations_for(logs, shown, policy, spec)
         declared = auditing.declared_spec(declaration)
         with show_progress(layout.progress, logs) as progress:

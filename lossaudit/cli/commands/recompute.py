@@ -49,6 +49,8 @@ def recompute(
     ignore: options.Ignore = None,
     fail_on: options.FailOn = "error",
     allow_inconclusive: options.AllowInconclusive = False,
+    baseline: options.Baseline = None,
+    write_baseline: options.WriteBaseline = None,
     quiet: options.Quiet = False,
     no_progress: options.NoProgress = False,
 ) -> None:
@@ -74,5 +76,7 @@ def recompute(
             Declaration(spec, formula, rival or [], map_ or [], aggregate or [], dtype),
             Layout(reader, None, None, not no_progress and not quiet),
             Output(format_, output, report or [], quiet),
-            Policy(select or [], ignore or [], fail_on, allow_inconclusive),
+            Policy(
+                select or [], ignore or [], fail_on, allow_inconclusive, baseline, write_baseline
+            ),
         )

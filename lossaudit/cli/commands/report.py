@@ -18,6 +18,7 @@ def report(
     output: options.OutputFile = None,
     report: options.Reports = None,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Render a stored result again, in any format; nothing is audited.
 
@@ -33,7 +34,7 @@ def report(
         from lossaudit.cli.output import check_destinations, deliver
         from lossaudit.witnesses.stored_result import read_result
 
-        destinations = check_destinations(format_, output, report or [], quiet)
+        destinations = check_destinations(format_, output, report or [], quiet, verbose)
         for destination in destinations:
             destination.refuse_inputs([result])
         stored = read_result(result)

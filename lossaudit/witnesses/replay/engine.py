@@ -24,7 +24,7 @@ from lossaudit.witnesses.replay.recompute_term import recompute_term
 from lossaudit.witnesses.replay.request import Pair, Request
 from lossaudit.witnesses.replay.surroundings import terms_in_words
 from lossaudit.witnesses.replay.term import is_known_kind
-from lossaudit.witnesses.replay.term_dtype import widened, with_dtypes
+from lossaudit.witnesses.replay.term_dtype import check_claim, widened, with_dtypes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,6 +108,7 @@ class Replayer(Struct):
             UsageError: if the spec defines no term, or the networks cannot be run.
         """
         batch = read_batch(pair.batch)
+        check_claim(batch, self.spec.dtype)
         if lacking := sorted(self.demanded - batch.terms.keys()):
             raise UsageError(
                 f"the weight {listed(lacking)} of the formula is no term that can be recomputed, "
