@@ -26,7 +26,7 @@ def fold_trial(trial: Trial, empty: Callable[[], Closure]) -> Closure:
         trial: the rows.
         empty: makes a fold without rows.
     """
-    if trial.most_rows >= LONG and not trial.looks_back:
+    if trial.most_rows >= LONG and trial.goes_by_record:
         middle = trial.most_rows // 2
         with _begun(lambda: _fold(trial, empty(), range(middle, trial.most_rows))) as finish:
             first, second = _fold(trial, empty(), range(middle)), finish()

@@ -49,7 +49,7 @@ class Trial(Struct, frozen=True):
         """The trial of a spec whose total was found in the log."""
         assert binding.total is not None
         tags = list(dict.fromkeys(t for t in binding.tags.values() if t != binding.total))
-        join = Join(log, binding.total, tags, keys, spec.duplicates)
+        join = Join.of(log, binding.total, tags, keys, spec.duplicates)
         spacing = survey(join.steps()) if keys.known else None
         return cls(binding, keys, join, spec.dtype, spacing)
 
@@ -68,15 +68,16 @@ class Trial(Struct, frozen=True):
         return self.join.log.columns[self.join.total].count
 
     @property
-    def looks_back(self) -> bool:
-        """Whether what a row is put to depends on the rows before it."""
-        return self.binding.aggregates["total"].kind in ACCUMULATED
+    def goes_by_record(self) -> bool:
+        """Whether a row is had, and what it is put to is known, without any other row."""
+        looks_back = self.binding.aggregates["total"].kind in ACCUMULATED
+        return not looks_back and not self.join.apart
 
     def blocks(self, among: range | None = None) -> Iterator[tuple[Rows, Prepared]]:
         """Every block of rows, with its intervals, in file order.
 
         Args:
-            among: only those whose first row is among these; only where no row `looks_back`.
+            among: only those whose first row is among these; only where the trial `goes_by_record`.
         """
         preparation = Preparation(self.binding, self.keys, self.dtype, self.gap)
         first = 0

@@ -21,6 +21,7 @@ from lossaudit.closure.trial import Trial
 from lossaudit.model.log import Log
 from lossaudit.model.table import Column, Table
 from lossaudit.spec.load import spec_from_formula
+from lossaudit.spec.schema import Spec
 
 ROWS = 10 * BLOCK + 100  # halves that are too long to be kept as they are
 
@@ -36,12 +37,15 @@ def log_of(weights: np.ndarray) -> Log:
 
 def outcome(log: Log, forks: bool | None, monkeypatch: pytest.MonkeyPatch) -> Outcome:
     """What a fold finds: in halves with a process or without, or (None) in one go."""
-    spec = spec_from_formula("loss = 2*a + b", ["a + 2*b"])
-    binding = bind(spec, log)
-    trial = Trial.of(spec, log, binding, find_keys(log))
+    trial = trial_of(spec_from_formula("loss = 2*a + b", ["a + 2*b"]), log)
+    binding = trial.binding
     monkeypatch.setattr(halves, "LONG", 1 if forks is not None else 1 << 60)
     monkeypatch.setattr(halves, "_may_fork", lambda: bool(forks))
     return halves.fold_trial(trial, lambda: Closure(binding.declared, binding.rivals)).result()
+
+
+def trial_of(spec: Spec, log: Log) -> Trial:
+    return Trial.of(spec, log, bind(spec, log), find_keys(log))
 
 
 def text(found: Outcome) -> str:
@@ -122,8 +126,13 @@ def test_halves_of_any_length(rows: int) -> None:
         assert counts(apart) == counts(whole)
 
 
-def test_a_mean_over_rows_is_folded_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = spec_from_formula("loss = 2*a + b")
-    spec = msgspec.structs.replace(spec, aggregates={"loss": "mean:4"})
-    log = log_of(np.full(ROWS, 2.0))
-    assert Trial.of(spec, log, bind(spec, log), find_keys(log)).looks_back
+def test_means_over_rows_and_terms_apart_are_folded_in_one_go() -> None:
+    spec, log = spec_from_formula("loss = 2*a + b"), log_of(np.full(ROWS, 2.0))
+    assert trial_of(spec, log).goes_by_record
+    assert not trial_of(
+        msgspec.structs.replace(spec, aggregates={"loss": "mean:4"}), log
+    ).goes_by_record
+    every = np.arange(30)
+    columns = {t: Column(t, np.ones(10), every[i::3]) for i, t in enumerate(("loss", "a", "b"))}
+    events = Log.of(Table("log", columns, every, steps=every // 3))
+    assert not trial_of(spec, events).goes_by_record

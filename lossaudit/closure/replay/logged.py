@@ -67,7 +67,7 @@ def logged_steps(evidence: LogEvidence, wanted: Collection[int]) -> LoggedSteps:
     tags = [t for t in dict.fromkeys(single.values()) if t != binding.total]
     sought = np.array(sorted(wanted), np.int64)
     found: dict[int, list[LoggedStep]] = {}
-    for rows in Join(log, binding.total, tags, keys).rows():
+    for rows in Join.of(log, binding.total, tags, keys).rows():
         for i in np.flatnonzero(np.isin(rows.step, sought)).tolist():
             terms = {
                 n: float(rows.values[t][i])
