@@ -7,8 +7,11 @@ from msgspec.structs import replace
 
 from lossaudit.audit import check_logs
 from lossaudit.comparing import compare_runs
+from lossaudit.model.comparison import ComparedTerm, Comparison
 from lossaudit.model.finding import Verdict
+from lossaudit.model.report import Page
 from lossaudit.model.result import Result, Weight
+from lossaudit.rendering.comparison import render_comparison
 from lossaudit.spec.load import load_spec, spec_from_formula
 
 RUNS = Path(__file__).parent.parent / "fixtures" / "musetalk-tiny" / "runs"
@@ -62,3 +65,14 @@ def test_weights_declared_differently_that_no_log_can_tell_are_undecided() -> No
     comparison = compare_runs(main, replace(main, witnesses=(wide,)))
     assert comparison.verdict is Verdict.INCONCLUSIVE
     assert "declared differently" in comparison.reason
+
+
+def test_what_the_intervals_say_is_there_on_a_narrow_page() -> None:
+    weights = Weight(2.0, 1.99999850123, 2.00000160123), Weight(1.0, 0.99999680123, 1.00000350123)
+    says = "no weight fits both runs"
+    term = ComparedTerm("loss_lip", *weights, (0.5, 0.5), Verdict.FAIL, says)
+    text = render_comparison(
+        Comparison(Verdict.FAIL, "they differ", (term,)), ("a.json", "b.json"), Page(80)
+    )
+    assert "which says" in text
+    assert max(map(len, text.splitlines())) <= 80

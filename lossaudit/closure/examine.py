@@ -140,7 +140,7 @@ def _no_step(keys: Keys) -> str:
 
 
 _LONGEST_SHOWN = 100
-_READING = "--map total=TAG names another tag, --pattern how to read a line"
+_READING = "--map total=TAG names another tag, `check --pattern` how to read a line"
 
 
 def _obstacle(spec: Spec, log: Log, binding: Binding) -> str:

@@ -71,7 +71,7 @@ def read_result(path: str) -> Result:
 
 
 def _content(path: str) -> bytes:
-    stream = open_log(path)
+    stream = open_log(path, "a result, as `--report json=FILE` writes it")
     content = bytearray()
     try:
         for piece in stream.blocks():

@@ -258,3 +258,9 @@ def test_diff_tells_the_figures_run_from_the_codes(run: Path) -> None:
     assert ran.stdout.startswith("FAIL: the runs optimise different losses")
     same = lossaudit(run, "diff", "result.json", "result.json", "--format", "json")
     assert json.loads(same.stdout)["verdict"] == "PASS"
+
+
+def test_a_result_that_is_not_there_is_no_missing_log(tmp_path: Path) -> None:
+    ran = lossaudit(tmp_path, "verify", "result.json")
+    assert ran.returncode == 4
+    assert "expected: a result, as `--report json=FILE` writes it" in ran.stderr
