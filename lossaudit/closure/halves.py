@@ -21,7 +21,7 @@ LONG = 1 << 19
 
 
 EXACT_OF_LONG = 1 << 15
-"""Numbers of rows that a half keeps as they are: no box of a long log is exact, and they cost time."""
+"""Numbers of rows that a half keeps as they are: the box of a long log is not exact anyway."""
 
 
 def fold_trial(trial: Trial, empty: Callable[[int], Closure]) -> Closure:
