@@ -19,6 +19,7 @@ from lossaudit.closure.replay.logged import LoggedSteps, logged_steps
 from lossaudit.closure.replay.neighbours import steps_around
 from lossaudit.closure.replay.settle import settle
 from lossaudit.errors import UsageError
+from lossaudit.spec.hints import FIRST_SPEC
 from lossaudit.spec.logged_weights import logged_weights
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.recorded_environment import parse_environment
@@ -192,6 +193,6 @@ def spec_of(run: RunFolder) -> str:
         raise UsageError(
             f"{run.path!r} has no lossaudit.yaml",
             expected="a spec: --spec NAME_OR_PATH, or a lossaudit.yaml in the folder",
-            hint="`lossaudit presets` lists the specs that are there",
+            hint=FIRST_SPEC,
         )
     return run.spec

@@ -21,6 +21,7 @@ from lossaudit.cli.reproduction import with_reproduction
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Severity
 from lossaudit.model.result import Result
+from lossaudit.spec.hints import FIRST_SPEC
 from lossaudit.spec.load import load_spec, spec_from_formula, with_rivals
 from lossaudit.spec.overrides import override
 from lossaudit.spec.schema import Spec
@@ -150,10 +151,11 @@ def leave(
 def declared_spec(declaration: Declaration) -> Spec:
     """The spec that the options name, with their changes."""
     if (declaration.spec is None) == (declaration.formula is None):
+        nothing = declaration.spec is None
         raise UsageError(
-            "nothing is declared" if declaration.spec is None else "two formulas are declared",
+            "nothing is declared" if nothing else "two formulas are declared",
             expected="either --spec NAME_OR_PATH or --formula 'TOTAL = EXPRESSION'",
-            hint="`lossaudit presets` lists the specs that are there",
+            hint=FIRST_SPEC if nothing else "leave one of them out",
         )
     if declaration.formula is not None:
         spec = spec_from_formula(declaration.formula, declaration.rivals)

@@ -237,6 +237,8 @@ def _named(numbers: Mapping[str, Number]) -> dict[str, float]:
 
 
 def _series(series: Mapping[str, list[Number]]) -> dict[str, list[float]]:
+    if series and len({len(series.get("step", ())), *map(len, series.values())}) > 1:
+        raise ValueError("the lists of its series, of which one is `step`, differ in length")
     return {name: _numbers(values) for name, values in series.items()}
 
 

@@ -65,6 +65,10 @@ class StepRange(Struct, frozen=True):
     rows: int
 
 
+NO_WEIGHTS = "no weights of the declared signs satisfy a stretch of rows long enough to certify"
+"""The note of a witness whose rows no weights fit, so that none is certified."""
+
+
 class Weight(Struct, frozen=True):
     """A declared weight and the interval of weights that no row refutes (None: not certified)."""
 

@@ -221,8 +221,12 @@ def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
         raise _CutError("the file ends inside a compressed frame")
 
 
-def open_log(path: str) -> LogStream:
+def open_log(path: str, expected: str = "a log file") -> LogStream:
     """Open a log file, or standard input for "-".
+
+    Args:
+        path: of the file.
+        expected: what the user is told that it should have been.
 
     Raises:
         InputError: if it is missing, no regular file or pipe, or cannot be read.
@@ -232,8 +236,8 @@ def open_log(path: str) -> LogStream:
     try:
         mode = os.stat(path).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-            raise InputError("not a regular file or a pipe", where=path, expected="a log file")
+            raise InputError("not a regular file or a pipe", where=path, expected=expected)
         return LogStream(path, open(path, "rb"))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot be read: {reason}", where=path, expected="a log file") from None
+        raise InputError(f"cannot be read: {reason}", where=path, expected=expected) from None

@@ -244,7 +244,7 @@ def test_empty_and_missing_columns_say_so(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text('{"step": 1}\n{"step": 2}\n')
     result = identify_logs(Question(), [str(tmp_path / "log.jsonl")])[0]
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert "no column is called a loss or a total" in result.reason
+    assert "no column is called a loss or a total: the log has `step`; " in result.reason
     (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n')
     result = identify_logs(Question(), [str(tmp_path / "log.jsonl")])[0]
     assert result.reason == "loss: no other column could be a term"

@@ -6,7 +6,6 @@ import math
 
 from lossaudit.model.result import Witness
 from lossaudit.rendering.html.description import (
-    NEUTRAL,
     PALETTE,
     Chart,
     Description,
@@ -92,7 +91,7 @@ def _values(what: str, shared: Description, totals: list[Row], stacks: bool) -> 
         },
         {
             "data": {"values": totals},
-            "mark": {"type": "line", "color": NEUTRAL, "strokeWidth": 1.4, "strokeDash": [5, 2]},
+            "mark": {"type": "line", "color": "#111417", "strokeWidth": 1.6, "strokeDash": [5, 2]},
             "encoding": {"x": shared["x"], "y": value | {"field": "total"}},
         },
     ]
