@@ -28,6 +28,7 @@ from lossaudit.seeing import (
     seen_replays,
     seen_weights,
     shared_steps,
+    with_gradients,
 )
 from lossaudit.spec.load import load_spec
 from lossaudit.spec.schema import Spec
@@ -116,6 +117,7 @@ def audit(
         UsageError: if there is no such folder, or no spec.
     """
     from lossaudit.replaying import plan_replay, replay_steps, spec_of
+    from lossaudit.witnesses.recorded_environment import read_environments
     from lossaudit.witnesses.replay.request import Request
     from lossaudit.witnesses.run_folder import find_run
 
@@ -129,8 +131,11 @@ def audit(
     if plan.request.pairs:
         replayed = replay_steps(spec, plan.request, [e for _, e in logs.witnesses], voices=voices)
         seen.append(seen_replays(replayed, checks))
-    skipped = (*logs.unused, *plan.notes, *run.skipped)
-    return conclude(spec, seen, options, skipped, seen_weights(logs.weights, seen))
+    seen = with_gradients(seen, logs.gradients)
+    recorded = read_environments(run.environments)
+    skipped = (*logs.unused, *plan.notes, *run.skipped, *recorded.skipped)
+    found, inputs = seen_weights(logs.weights, seen), (*logs.inputs, *recorded.inputs)
+    return conclude(spec, seen, options, skipped, found, recorded.entries, inputs)
 
 
 def reading(options: AuditOptions) -> Callable[[str], ReadLog]:

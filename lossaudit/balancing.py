@@ -12,19 +12,22 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from lossaudit import registry
+from lossaudit.balance.gradients import gradient_shares, gradients_beside
 from lossaudit.balance.measure import Measured, measure, not_trained
 from lossaudit.balance.what_if import Question
 from lossaudit.checks.dominant_term import dominating
 from lossaudit.closure.check import Check
 from lossaudit.closure.examine import LogEvidence, examine
 from lossaudit.concluding import AuditOptions, choose_exit_code, conclude
-from lossaudit.model.balance import Balance
+from lossaudit.model.balance import Balance, GradientShares
 from lossaudit.model.finding import Finding, Severity, Verdict
+from lossaudit.model.reproduction import Input
 from lossaudit.model.result import Result, Witness
 from lossaudit.seeing import labelled, seen_log
 from lossaudit.spec.normal_form import in_backquotes
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.log import read_log
+from lossaudit.witnesses.reader import ReadOptions
 from lossaudit.witnesses.stored_result import read_result
 
 DAMAGED, CHANGED, DOMINANT = "damaged-input", "changed-input", "dominant-term"
@@ -64,11 +67,25 @@ def balance_logs(
     found = [f for e, m in pairs for f in labelled(_findings(e, m), e)]
     seen = [seen_log(read, e, {}) for read, e in zip(reads, evidence, strict=True)]
     audited = conclude(spec, seen, options, further=found)
+    pulls = [_gradients(spec, path, options) for path in logs]
     witnesses = tuple(
-        replace(w, shares=m.shares, balance=m.balance)
-        for w, m in zip(audited.witnesses, measured, strict=True)
+        replace(w, shares=m.shares, balance=m.balance, gradients=shares)
+        for w, m, (shares, _) in zip(audited.witnesses, measured, pulls, strict=True)
     )
-    return _settled(replace(audited, witnesses=witnesses), options)
+    inputs = tuple(read for _, read in pulls if read is not None)
+    return _settled(replace(audited, witnesses=witnesses, further_inputs=inputs), options)
+
+
+def _gradients(
+    spec: Spec, log: str, options: AuditOptions
+) -> tuple[GradientShares | None, Input | None]:
+    """The shares in the recorder's file of gradients, where it lies beside its file of terms."""
+    path = gradients_beside(log)
+    if path is None:
+        return None, None
+    read = read_log(path, None, ReadOptions(), options.progress)
+    evidence = examine(spec, read.log, read.damage, read.changes)
+    return gradient_shares(evidence), Input(path, read.sha256)
 
 
 def balance_result(

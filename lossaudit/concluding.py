@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -16,13 +16,16 @@ from lossaudit.closure.witness import describe_spec
 from lossaudit.completing import complete
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Finding, Severity, Verdict
+from lossaudit.model.reproduction import Input
 from lossaudit.model.result import ExitCode, Result, Witness
 from lossaudit.rendering.short_paths import short_paths
 from lossaudit.seeing import Seen
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.log import Progress
 from lossaudit.witnesses.reader import ReadOptions
+from lossaudit.witnesses.recorded_environment import told_alike
 
+DAMAGE = "damaged-input"
 MOST_REASONS = 3
 """Witnesses whose reason the headline gives; each gives its own below."""
 
@@ -65,6 +68,8 @@ def conclude(
     options: AuditOptions,
     skipped: Sequence[tuple[str, str]] = (),
     further: Iterable[Finding] = (),
+    training: Iterable[Mapping[str, str]] = (),
+    inputs: Sequence[Input] = (),
 ) -> Result:
     """Combine verdicts, drop what was not asked for, choose the exit code.
 
@@ -74,12 +79,14 @@ def conclude(
         options: which findings count.
         skipped: (what, why) of everything that was left out.
         further: findings on several witnesses together.
+        training: what the run's files say of the environment in which it was trained.
+        inputs: what was read besides the witnesses.
     """
     witnesses = tuple(s.witness for s in seen)
     found = [*(f for s in seen for f in s.findings), *further]
     verdict = combine([w.verdict for w in witnesses])
     findings = _kept(found, verdict, options)
-    damaged = any(s.is_damaged for s in seen)
+    damaged = any(s.is_damaged for s in seen) or any(f.check == DAMAGE for f in found)
     left_out = _left_out(options)
     result = Result(
         verdict,
@@ -91,6 +98,8 @@ def conclude(
         (*(n for s in seen for n in s.skipped), *skipped, *_not_selected(options)),
         __version__,
         {"python": platform.python_version()},
+        training=told_alike([*training, *(entry for s in seen for entry in s.training)]),
+        further_inputs=tuple(inputs),
     )
     ran = (name for name in chosen_checks(options) if name not in left_out)
     result = complete(result, ran, options.fail_on, options.baseline)
@@ -146,7 +155,7 @@ def choose_exit_code(
     verdict: Verdict, findings: Sequence[Finding], damaged: bool, options: AuditOptions
 ) -> ExitCode:
     """The code; known findings do not count, nor does damage as code 1: it has one of its own."""
-    counted = [f for f in findings if f.check != "damaged-input" and not f.known]
+    counted = [f for f in findings if f.check != DAMAGE and not f.known]
     if any(f.severity.rank >= options.fail_on.rank for f in counted):
         return ExitCode.FINDING
     if damaged:

@@ -2,7 +2,7 @@
 
     def test_the_step_is_the_published_loss(loss_audit):
         loss_audit("musetalk-v1", total=loss, terms={"loss_lip": lip, "loss_latents": latents})
-        loss_audit("audits/my-loss.yaml", log="runs/smoke/log.jsonl")
+        loss_audit("audits/my.loss.yaml", log="runs/smoke/log.jsonl")
 
 Loaded into every pytest run where lossaudit is installed, so that nothing is imported before the
 fixture is called.
@@ -71,12 +71,16 @@ def _declared(spec: str | Spec) -> Spec:
 def _audited(spec: Spec, log: str, allow_inconclusive: bool) -> Result:
     from lossaudit.audit import AuditOptions, check_logs
     from lossaudit.model.report import Page
+    from lossaudit.rendering.safe_text import escape_text
     from lossaudit.reports.full import REPORT
 
     __tracebackhide__ = True
     result = check_logs(spec, [log], AuditOptions(allow_inconclusive=allow_inconclusive))
     if result.exit_code:
-        pytest.fail(REPORT.render(result, Page(WIDTH)), pytrace=False)
+        report = REPORT.render(result, Page(WIDTH))
+        # pytest's summary of a run shows the first line alone
+        head = escape_text(f"{result.verdict} {result.spec.name}: {result.reason}")
+        pytest.fail(f"{head}\n{report}", pytrace=False)
     return result
 
 

@@ -8,7 +8,7 @@ explain_replays     where some are refuted: other regions, means, weights
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -19,13 +19,17 @@ from lossaudit.closure.replay.logged import LoggedSteps, logged_steps
 from lossaudit.closure.replay.neighbours import steps_around
 from lossaudit.closure.replay.settle import settle
 from lossaudit.errors import UsageError
+from lossaudit.spec.hints import FIRST_SPEC
+from lossaudit.spec.logged_weights import logged_weights
 from lossaudit.spec.schema import Spec
+from lossaudit.witnesses.recorded_environment import parse_environment
 from lossaudit.witnesses.replay.align import align, steps_of_batches
 from lossaudit.witnesses.replay.device import choose_device
 from lossaudit.witnesses.replay.engine import Replayer, replayer_for
 from lossaudit.witnesses.replay.pairs import Outcome, Refused, replay_pair, told
 from lossaudit.witnesses.replay.ranks import Ranks
 from lossaudit.witnesses.replay.request import Pair, Request
+from lossaudit.witnesses.replay.surroundings import surroundings_of
 from lossaudit.witnesses.run_folder import RunFolder
 
 Tell = Callable[[str], None]
@@ -51,11 +55,15 @@ class Replayed(Struct, frozen=True):
         evidence: for the verdict and the checks.
         refused: pairs and weights that could not be replayed.
         notes: why logs were not compared with, and the like; (what, why) each.
+        environment: what it was computed with.
+        training: what the batches say of the training's own environment, one entry each.
     """
 
     evidence: ReplayEvidence
     refused: tuple[Refused, ...] = ()
     notes: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    training: tuple[Mapping[str, str], ...] = ()
 
 
 def replay_steps(
@@ -83,6 +91,8 @@ def replay_steps(
     if device.note and ranks.is_first:
         voices.note(device.note)
     replayer = replayer_for(spec, request, device.name)
+    if not logs and not request.is_lenient:
+        replayer.demanded = logged_weights(spec)
     if replayer.adapter is not None and replayer.adapter.notice and ranks.is_first:
         voices.note(replayer.adapter.notice)
     pairs = sorted(request.pairs)
@@ -98,7 +108,23 @@ def replay_steps(
 
         tried = hypotheses(evidence, replayer, beside, ranks, voices.progress)
         evidence = explain_replays(evidence, tried)
-    return Replayed(evidence, refused, _unused(logs, beside))
+    training, unread = _trained_in(outcomes)
+    notes = (*request.notes, *_unused(logs, beside), *unread)
+    environment = surroundings_of(found, ranks.count) if found else {}
+    return Replayed(evidence, refused, notes, environment, training)
+
+
+def _trained_in(
+    outcomes: Sequence[Outcome],
+) -> tuple[tuple[Mapping[str, str], ...], tuple[tuple[str, str], ...]]:
+    """What the batches say of the training's environment, and why some cannot be read."""
+    entries, unread = [], []
+    for text in dict.fromkeys(o.environment for o in outcomes if o.environment):
+        try:
+            entries.append(parse_environment(text.encode("utf-8", "replace")))
+        except ValueError as error:
+            unread.append(("environment", f"a batch's is not what the recorder writes: {error}"))
+    return tuple(entries), tuple(unread)
 
 
 def _work(replayer: Replayer, count: int, voices: Voices) -> Callable[[int, Pair], Outcome]:
@@ -167,6 +193,6 @@ def spec_of(run: RunFolder) -> str:
         raise UsageError(
             f"{run.path!r} has no lossaudit.yaml",
             expected="a spec: --spec NAME_OR_PATH, or a lossaudit.yaml in the folder",
-            hint="`lossaudit presets` lists the specs that are there",
+            hint=FIRST_SPEC,
         )
     return run.spec

@@ -9,12 +9,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
+from math import isinf
 from typing import Any
 
 from lossaudit.model.difference import Difference, Kind
 from lossaudit.model.result import Result
 
 Document = Mapping[str, Any]
+
+SURROUNDINGS = ("environment", "training", "version", "repository_paths")
+"""Keys of a result that say what it was made with, and where: in another checkout the same inputs
+have other names. Where they differ, it still holds."""
+
+BESIDE = ("file", "log")
+"""What an audit skips because nothing reads it, such as the reports of an earlier one."""
 
 
 def compare(stored: Result, repeated: Result) -> list[Difference]:
@@ -23,7 +31,9 @@ def compare(stored: Result, repeated: Result) -> list[Difference]:
     Replayed numbers may differ within the interval that either side states for them, as they do
     from one device or thread count to another.
     """
-    found = [*_inputs(stored, repeated), *_spec(stored, repeated), *_documents(stored, repeated)]
+    inputs = list(_inputs(stored, repeated))
+    changed = {difference.where for difference in inputs}
+    found = [*inputs, *_spec(stored, repeated), *_documents(stored, repeated, changed)]
     order = list(Kind)
     return sorted(found, key=lambda difference: order.index(difference.kind))
 
@@ -60,24 +70,41 @@ def _spec(stored: Result, repeated: Result) -> Iterator[Difference]:
             (removed if line[0] == "-" else added).append(line[1:].strip())
 
 
-def _documents(stored: Result, repeated: Result) -> Iterator[Difference]:
+def _documents(stored: Result, repeated: Result, changed: set[str]) -> Iterator[Difference]:
+    """Every key but the inputs; `changed` are those whose other digest is said already."""
     was, now = stored.to_dict(), repeated.to_dict()
-    witnesses = list(_witnesses(was["witnesses"], now["witnesses"]))
+    witnesses = list(_witnesses(was["witnesses"], now["witnesses"], changed))
     # What follows from recomputed numbers moves with them.
     moved = any(d.kind is Kind.WITHIN for d in witnesses)
     numbers = Kind.WITHIN if moved and not any(d.contradicts for d in witnesses) else Kind.RESULT
     for key in [k for k in was if k not in ("reproduction", "witnesses")]:
         if key == "series":
             yield from _series(numbers, was[key], now[key])
-        elif key in ("environment", "version"):
-            yield from _walk(Kind.ENVIRONMENT, key, was[key], now[key])
+        elif key in SURROUNDINGS:
+            yield from _walk(Kind.ENVIRONMENT, key, was[key], now.get(key, {}))
+        elif key == "skipped":
+            yield from _skipped(was[key], now[key])
         else:
             kind = Kind.VERDICT if key in ("verdict", "exit_code", "reason") else Kind.RESULT
             yield from _walk(kind, key, was[key], now.get(key), numbers)
     yield from witnesses
 
 
-def _witnesses(was: Sequence[Document], now: Sequence[Document]) -> Iterator[Difference]:
+def _skipped(was: Sequence[Document], now: Sequence[Document]) -> Iterator[Difference]:
+    """What was left out then and not now, or the reverse."""
+    then, later = ([(s["check"], s["reason"]) for s in entries] for entries in (was, now))
+    for entries, others, is_old in ((then, later, True), (later, then, False)):
+        known = set(others)
+        for check, reason in entries:
+            if (check, reason) not in known:
+                kind = Kind.ENVIRONMENT if check in BESIDE else Kind.RESULT
+                texts = (reason, "") if is_old else ("", reason)
+                yield Difference(kind, f"skipped {check}", *texts)
+
+
+def _witnesses(
+    was: Sequence[Document], now: Sequence[Document], changed: set[str]
+) -> Iterator[Difference]:
     named = {w["source"]: w for w in now}
     for one in was:
         where = f"{one['kind']} {one['source']}"
@@ -88,7 +115,9 @@ def _witnesses(was: Sequence[Document], now: Sequence[Document]) -> Iterator[Dif
         replays = list(_replays(where, one["replays"], other["replays"]))
         inside = bool(replays) and not any(d.contradicts for d in replays)
         numbers = Kind.WITHIN if inside else Kind.RESULT
-        for key in [k for k in one if k not in ("sha256", "replays")]:
+        yield from _made_with(f"{where}: environment", one, other, "environment")
+        told = {"replays", "environment"} | ({"sha256"} if one["source"] in changed else set())
+        for key in [k for k in one if k not in told]:
             kind = Kind.VERDICT if key == "verdict" else Kind.RESULT
             yield from _walk(kind, f"{where}: {key}", one[key], other.get(key), numbers)
         yield from replays
@@ -105,12 +134,19 @@ def _replays(where: str, was: Sequence[Document], now: Sequence[Document]) -> It
             yield Difference(Kind.RESULT, place, "recomputed", "")
             continue
         yield from _walk(Kind.ENVIRONMENT, f"{place} device", one["device"], other["device"])
+        yield from _made_with(f"{place} policy", one, other, "policy")
         pairs = {"total": (one["total"], other["total"])}
         pairs |= {n: (t, other["terms"].get(n)) for n, t in one["terms"].items()}
         for name, (before, after) in pairs.items():
             yield from _interval(f"{place} {name}", before, after)
         for key in ("depth", "checkpoint", "agrees", "total_logged"):
             yield from _walk(Kind.RESULT, f"{place} {key}", one.get(key), other.get(key))
+
+
+def _made_with(where: str, was: Document, now: Document, key: str) -> Iterator[Difference]:
+    """Surroundings that are not the same; a result of a version that did not tell has none."""
+    if was.get(key):
+        yield from _walk(Kind.ENVIRONMENT, where, was[key], now.get(key, {}))
 
 
 def _interval(where: str, was: Document, now: Document | None) -> Iterator[Difference]:
@@ -123,7 +159,9 @@ def _interval(where: str, was: Document, now: Document | None) -> Iterator[Diffe
 
 
 def _holds(interval: Document, value: Any) -> bool:
-    return float(interval["low"]) <= float(value) <= float(interval["high"])
+    """Whether a number lies in an interval; one that is open at both ends vouches for nothing."""
+    low, high = float(interval["low"]), float(interval["high"])
+    return low <= float(value) <= high and not (isinf(low) and isinf(high))
 
 
 def _series(kind: Kind, was: Document, now: Document) -> Iterator[Difference]:

@@ -16,8 +16,8 @@ from page_commands import BLOCK, as_printed
 from lossaudit import registry
 from lossaudit.closure.check import Check, manual
 from lossaudit.spec.formula import parse_formula
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.load import load_spec, presets
-from lossaudit.spec.tree import render
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -59,3 +59,29 @@ def test_other_weights_are_no_news_where_the_log_fails(tmp_path: Path) -> None:
     result = result_of(tmp_path, {"recon": 0.5, "ce": None}, "total = 0.5*recon + ce")
     assert result.verdict is Verdict.FAIL
     assert [f.severity.value for f in said(result)] == ["warning"]
+
+
+def damaged(tmp_path: Path, text: str) -> Result:
+    """The run with something else in place of a line of its weights."""
+    result_of(tmp_path, {"recon": 0.5, "ce": 3.0})
+    path = tmp_path / "record" / "weights.jsonl"
+    lines = path.read_text().splitlines()
+    lines[1] = text
+    path.write_text("\n".join(lines) + "\n")
+    return audit(str(tmp_path), spec_from_formula(FORMULA, [SWAPPED]), AuditOptions())
+
+
+def test_damage_in_the_weights_is_reported_and_gives_exit_code_4(tmp_path: Path) -> None:
+    result = damaged(tmp_path, '{"step": 1, "recon": 0.')
+    assert (result.verdict, result.exit_code) == (Verdict.PASS, 4)
+    (found,) = [f for f in result.findings if f.check == "damaged-input"]
+    assert found.location is not None
+    assert found.location.path.endswith("weights.jsonl")
+    assert found.location.line == 2
+    assert found.witness.endswith("weights.jsonl")
+
+
+def test_weights_that_were_read_are_an_input_of_the_result(tmp_path: Path) -> None:
+    result = result_of(tmp_path, {"recon": 0.5, "ce": 3.0})
+    named = {Path(i.path).name: i.sha256 for i in result.further_inputs}
+    assert len(named["weights.jsonl"]) == 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lossaudit.balance.what_if import parse_what_if
 from lossaudit.balancing import balance_logs, balance_result
-from lossaudit.cli.check import (
+from lossaudit.cli.auditing import (
     Declaration,
     Layout,
     Output,

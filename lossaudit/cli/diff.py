@@ -11,8 +11,8 @@ from lossaudit.cli.output import deliver_text, page_of_output, refuse_to_replace
 from lossaudit.comparing import compare_runs
 from lossaudit.errors import UsageError
 from lossaudit.model.comparison import Comparison
-from lossaudit.model.encoding import encode_value
 from lossaudit.model.finding import Verdict
+from lossaudit.model.json_values import encode_value
 from lossaudit.model.report import Page
 from lossaudit.model.result import ExitCode
 from lossaudit.rendering.comparison import render_comparison

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lossaudit.cli.check import Layout, Output, Policy, audit_options, destinations_for, leave
+from lossaudit.cli.auditing import Layout, Output, Policy, audit_options, destinations_for, leave
 from lossaudit.cli.guard import complain
 from lossaudit.cli.output import would_replace
 from lossaudit.cli.progress import show_progress

@@ -10,8 +10,8 @@ from typing import TextIO
 import typer
 from msgspec import Struct
 
-from lossaudit.cli.check import Layout, Policy, audit_options, destinations_for
-from lossaudit.cli.check import Output as Reports
+from lossaudit.cli.auditing import Layout, Policy, audit_options, destinations_for
+from lossaudit.cli.auditing import Output as Reports
 from lossaudit.cli.identify import Asked, question_of
 from lossaudit.cli.output import write_out
 from lossaudit.cli.progress import show_progress
@@ -68,7 +68,7 @@ def run(source: Source, asked: Asked, layout: Layout, output: str) -> None:
     else:
         started = _from_logs(source.logs, asked, layout)
     _write_new(output, started)
-    write_out(_next_steps(started, source, output))
+    write_out(_next_steps(started, source, layout, output))
     raise typer.Exit(int(ExitCode.DAMAGED) if started.damaged else 0)
 
 
@@ -177,6 +177,16 @@ def _name_of(log: str) -> str:
     return path.parent.name or path.stem
 
 
+def _reading(layout: Layout) -> str:
+    """The options that a log needs to be read at all; no spec can hold them."""
+    given = {
+        "--reader": layout.reader,
+        "--columns": layout.columns,
+        "--pattern": layout.pattern,
+    }
+    return "".join(f" {name} {escape_text(shlex.quote(v))}" for name, v in given.items() if v)
+
+
 def _write_new(output: str, started: Started) -> None:
     """Create the file, which must not be there, and read back what it claims to hold."""
     try:
@@ -206,9 +216,10 @@ def _fill(file: TextIO, text: str, output: str) -> None:
         raise
 
 
-def _next_steps(started: Started, source: Source, output: str) -> str:
+def _next_steps(started: Started, source: Source, layout: Layout, output: str) -> str:
     shown = escape_text(shlex.quote(output))
     logs = " ".join(escape_text(shlex.quote(log)) for log in source.logs) or "LOG"
+    logs += _reading(layout)
     first = "settle what is UNDECIDED in it" if started.undecided else "read it"
     summary = "\n".join(escape_text(line) for line in started.summary.splitlines())
     steps = [

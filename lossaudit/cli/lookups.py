@@ -17,7 +17,7 @@ from lossaudit.spec.load import presets as load_presets
 from lossaudit.spec.manual import preset_manual
 from lossaudit.witnesses.log import readers
 
-CHECKS, READERS = "lossaudit.checks", "lossaudit.witnesses.logs"
+CHECKS = "lossaudit.checks"
 
 
 def show_presets() -> None:

@@ -98,6 +98,12 @@ AllowInconclusive = Annotated[
     bool, typer.Option("--allow-inconclusive", help="INCONCLUSIVE gives exit code 0.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No report on standard output.")]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="In the full report, every witness in full, those that pass too."
+    ),
+]
 NoProgress = Annotated[
     bool, typer.Option("--no-progress", help="No progress bar on standard error.")
 ]
@@ -150,6 +156,14 @@ AdapterName = Annotated[
 ]
 AllowPickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Read pickled weights, in a process with limits.")
+]
+Rounding = Annotated[
+    str,
+    typer.Option(
+        metavar="HOW",
+        help="Of a model's pass: measured by a second pass, or unmeasured: faster, without a bound "
+        "on the terms, and without a verdict.",
+    ),
 ]
 Vae = Annotated[
     str | None, typer.Option(metavar="FOLDER", help="The VAE that decodes and encodes images.")

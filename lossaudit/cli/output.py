@@ -21,10 +21,11 @@ NARROWEST, WIDEST = 60, 160
 
 
 class Destination(Struct, frozen=True):
-    """One report: its format, and its file or None for standard output."""
+    """One report: its format, its file or None for standard output, and whether it is verbose."""
 
     format: str
     path: str | None
+    verbose: bool = False
 
     def refuse_inputs(self, inputs: list[str]) -> None:
         """Raise `UsageError` where the report would replace what it is about, by whatever name."""
@@ -58,7 +59,7 @@ REPORTS = "lossaudit.reports"
 
 
 def check_destinations(
-    format_name: str, path: str | None, further: list[str], quiet: bool
+    format_name: str, path: str | None, further: list[str], quiet: bool, verbose: bool = False
 ) -> list[Destination]:
     """Which reports to write; formats and folders are checked before any work is done.
 
@@ -66,12 +67,12 @@ def check_destinations(
         UsageError: for an unknown format, one whose extra is not installed, a text that is not
             FORMAT=FILE, or a missing folder.
     """
-    wanted = [] if quiet and path is None else [Destination(format_name, path)]
+    wanted = [] if quiet and path is None else [Destination(format_name, path, verbose)]
     for text in further:
         name, equals, file = text.partition("=")
         if not equals or not file:
             raise UsageError(f"--report {text!r} is not of the form FORMAT=FILE")
-        wanted.append(Destination(name, file))
+        wanted.append(Destination(name, file, verbose))
     known = registry.listed(REPORTS)
     for destination in [Destination(format_name, None), *wanted]:
         if destination.format not in known:
@@ -96,9 +97,9 @@ def deliver(result: Result, destination: Destination) -> None:
     """Render and write one report."""
     report: Report = registry.find(REPORTS, destination.format, Report)
     if destination.path is not None:
-        write_file(destination.path, report.render(result, Page()))
+        write_file(destination.path, report.render(result, Page(verbose=destination.verbose)))
     else:
-        write_out(report.render(result, page_of_output()))
+        write_out(report.render(result, page_of_output(destination.verbose)))
 
 
 def refuse_to_replace(path: str | None, inputs: list[str]) -> None:
@@ -115,12 +116,12 @@ def deliver_text(text: str, path: str | None) -> None:
         write_file(path, text)
 
 
-def page_of_output() -> Page:
+def page_of_output(verbose: bool = False) -> Page:
     """How standard output shows text: width and colour of a terminal; elsewhere see `_columns`."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
     width = shutil.get_terminal_size((100, 40)).columns if terminal else _columns()
     colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return Page(min(max(width, NARROWEST), WIDEST), colour)
+    return Page(min(max(width, NARROWEST), WIDEST), colour, verbose)
 
 
 def _columns() -> int:

@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from lossaudit.model.reproduction import Input, Reproduction
 from lossaudit.model.result import Result
+from lossaudit.spec.config_weights import config_files
 from lossaudit.spec.load import preset_names, spec_path
 
-NOT_REPEATED = {"format_", "output", "report", "quiet", "no_progress", "force"} | {
+NOT_REPEATED = {"format_", "output", "report", "quiet", "verbose", "no_progress", "force"} | {
     "write_spec",
     "write_baseline",
 }
@@ -70,14 +71,22 @@ def _arguments(context: Any) -> Iterator[str]:
 
 
 def _inputs(context: Any, result: Result) -> Iterator[Input]:
-    """Every file that was read, once; a log's folder counts as one, a preset as none."""
+    """Every file that was read, once; a log's folder counts as one, a preset as none.
+
+    The config files that hold weights of the spec are inputs as well, and so is the baseline.
+    """
     found = {w.source: w.sha256 for w in result.witnesses if w.sha256}
+    found |= {i.path: i.sha256 for i in result.further_inputs}
     for witness in result.witnesses:
         for replay in witness.replays:
             found |= {file.path: file.sha256 for file in replay.files}
     named = _named_spec(context, result)
+    read = []
     if named is not None and named not in preset_names():
-        found[named] = hashlib.sha256(_head(Path(named))).hexdigest()
+        read = [named, *map(str, config_files(Path(named)))]
+    if isinstance(baseline := context.params.get("baseline"), str):
+        read.append(baseline)
+    found |= {path: hashlib.sha256(_head(Path(path))).hexdigest() for path in read}
     yield from (Input(path, digest) for path, digest in found.items())
 
 

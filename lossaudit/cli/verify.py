@@ -6,19 +6,20 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 from msgspec.structs import asdict
 
+from lossaudit.cli.commands import Commands
 from lossaudit.cli.guard import complain
 from lossaudit.cli.output import deliver_text, page_of_output, refuse_to_replace
 from lossaudit.cli.reproduction import NOT_REPEATED
 from lossaudit.errors import InputError, UsageError
 from lossaudit.model.difference import Difference
-from lossaudit.model.encoding import encode_value
+from lossaudit.model.json_values import encode_value
 from lossaudit.model.report import Page
 from lossaudit.model.reproduction import Reproduction
 from lossaudit.model.result import ExitCode, Result
@@ -38,7 +39,6 @@ def run(
     device: str | None,
     format_name: str,
     output: str | None,
-    commands: Any,
 ) -> None:
     """Repeat, compare, report; exit code 0 where nothing contradicts the stored result, else 1.
 
@@ -49,7 +49,6 @@ def run(
         device: where to recompute instead of the stored device.
         format_name: full or json.
         output: a file, or None for standard output.
-        commands: this program's commands by name, as typer knows them.
 
     Raises:
         UsageError: if the result does not say how it was made, or asks for what was not granted.
@@ -59,7 +58,7 @@ def run(
         raise UsageError(f"verify has no format {format_name!r}", expected="full, json")
     stored = read_result(path)
     made = _reproduction(stored, path)
-    arguments = safe_arguments(made.command, commands, trusted)
+    arguments = safe_arguments(made.command, Commands(), trusted)
     if device is not None:
         arguments.insert(1, f"--device={device}")
     folder = Path(root) if root is not None else find_root(made, Path(path))
@@ -90,7 +89,9 @@ def _reproduction(stored: Result, path: str) -> Reproduction:
     return made
 
 
-def safe_arguments(command: Sequence[str], commands: Any, trusted: set[str]) -> list[str]:
+def safe_arguments(
+    command: Sequence[str], commands: Mapping[str, Any], trusted: set[str]
+) -> list[str]:
     """The stored command line, if it asks for nothing but reading.
 
     Raises:

@@ -14,8 +14,9 @@ import numpy as np
 
 from lossaudit.model.table import Bools, Floats, Ints
 from lossaudit.spec.aggregate import Aggregate, parse_aggregate
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.normal_form import normal_form
-from lossaudit.spec.tree import RESERVED, Expr, Name, names, render
+from lossaudit.spec.tree import RESERVED, Expr, Name, names
 
 CONVENTIONS = {"*_epoch": "mean", "* (mean)": "mean:float64"}
 """Tags whose writer is known by their name: Lightning ends the means of an epoch in `_epoch`, and

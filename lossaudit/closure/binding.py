@@ -104,10 +104,6 @@ def bind(spec: Spec, log: Log) -> Binding:
     named = {n: settled(e) for n, (e, _) in spec.rivals.items()}
     rivals = rivals_of(declared, named)
     tags = _tags(spec, declared, rivals, present)
-    missing = {
-        n: lookalikes(spec.tags.get(n, (n,)), present)
-        for n in sorted(names(declared) - RESERVED - set(tags))
-    }
     bound = list(dict.fromkeys([total, *tags.values()] if total else tags.values()))
     likely, cautious, grids = _resolutions(log, bound)
     telling = [t for t, r in likely.items() if not (r.constant or r.few)] or bound
@@ -116,7 +112,6 @@ def bind(spec: Spec, log: Log) -> Binding:
     terms = {n: t for n, t in tags.items() if n in names(declared)}
     aggregates, assumed = _aggregates(spec, log, total, tags)
     has_aggregate = bool(assumed) or aggregate_of("total", total or "", spec.aggregates) is not None
-    empty = [f for f in families(spec.formula) if not _members(f, present, spec.total)]
     return Binding(
         declared,
         form,
@@ -124,8 +119,8 @@ def bind(spec: Spec, log: Log) -> Binding:
         same_as(declared, named),
         total,
         tags,
-        missing,
-        tuple("`, `".join(f.globs) for f in empty),
+        _missing(spec, declared, tags, present),
+        _empty_families(spec, present),
         likely,
         cautious,
         aggregates,
@@ -134,6 +129,20 @@ def bind(spec: Spec, log: Log) -> Binding:
         likely_sum(Shown(spec.dtype, total, possible, likely, telling), terms, form),
         cautious_sum(Shown(spec.dtype, total, possible, cautious, telling), terms, form),
     )
+
+
+def _missing(
+    spec: Spec, declared: Expr, tags: Mapping[str, str], present: set[str]
+) -> dict[str, tuple[str, ...]]:
+    """Names of the declared formula that the log lacks, with tags that look like theirs."""
+    lacking = sorted(names(declared) - RESERVED - set(tags))
+    return {name: lookalikes(spec.tags.get(name, (name,)), present) for name in lacking}
+
+
+def _empty_families(spec: Spec, present: set[str]) -> tuple[str, ...]:
+    """The globs of families without a member in the log."""
+    empty = (f for f in families(spec.formula) if not _members(f, present, spec.total))
+    return tuple("`, `".join(f.globs) for f in empty)
 
 
 def _first(candidates: tuple[str, ...], present: set[str]) -> str | None:

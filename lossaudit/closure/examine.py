@@ -12,6 +12,7 @@ from lossaudit.closure.aggregates import may_hold, why_not_additive
 from lossaudit.closure.binding import Binding, bind, lookalikes
 from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.fold import Closure
+from lossaudit.closure.halves import fold_trial
 from lossaudit.closure.keys import Keys, find_keys
 from lossaudit.closure.outcome import Outcome
 from lossaudit.closure.rows import Join
@@ -118,10 +119,11 @@ def _fold(trial: Trial) -> Outcome:
     written = binding.resolutions[binding.total]
     digits = written.decimals is not None or written.digits is not None
     printed = digits and written.certain and not written.coarse  # a lattice has few digits too
-    fold = Closure(binding.declared, binding.rivals, printed)
-    for rows, prepared in trial.blocks():
-        fold.update(rows, prepared)
-    return fold.result()
+
+    def empty(exact: int) -> Closure:
+        return Closure(binding.declared, binding.rivals, printed, exact)
+
+    return fold_trial(trial, empty).result()
 
 
 def _explanations(spec: Spec, trial: Trial, outcome: Outcome) -> tuple[Explanation, ...]:
@@ -141,7 +143,7 @@ def _no_step(keys: Keys) -> str:
 
 
 _LONGEST_SHOWN = 100
-_READING = "--map total=TAG names another tag, --pattern how to read a line"
+_READING = "--map total=TAG names another tag, `check --pattern` how to read a line"
 
 
 def _obstacle(spec: Spec, log: Log, binding: Binding) -> str:

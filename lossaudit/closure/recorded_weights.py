@@ -1,4 +1,4 @@
-"""The recorder's file of effective weights, which is no log of totals."""
+"""The recorder's files of what autograd had, which are no logs of totals."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ from pathlib import PurePath
 
 from lossaudit.closure.examine import LogEvidence
 
-_NAME = re.compile(r"weights(\.rank-[0-9]{3,})?\.jsonl")
+_NAME = re.compile(r"(weights|gradients)(\.rank-[0-9]{3,})?\.jsonl")
 
 
 def are_recorded_weights(evidence: LogEvidence) -> bool:
     """Whether this is what the recorder writes of autograd's weights: by its place, as it has no
     total."""
+    return _recorded(evidence) == "weights"
+
+
+def are_recorded_gradients(evidence: LogEvidence) -> bool:
+    """Whether this is what the recorder writes of the terms' gradients, in the same way."""
+    return _recorded(evidence) == "gradients"
+
+
+def _recorded(evidence: LogEvidence) -> str:
     path = PurePath(evidence.log.source)
-    is_named = _NAME.fullmatch(path.name) is not None and path.parent.name == "record"
-    return is_named and evidence.binding.total is None
+    match = _NAME.fullmatch(path.name)
+    is_ours = match is not None and path.parent.name == "record" and evidence.binding.total is None
+    return match[1] if match is not None and is_ours else ""

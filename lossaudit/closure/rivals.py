@@ -8,8 +8,9 @@ from itertools import chain, combinations, islice
 
 from msgspec import Struct
 
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.normal_form import Monomial, Polynomial, monomial_expr, normal_form, to_expr
-from lossaudit.spec.tree import Expr, render
+from lossaudit.spec.tree import Expr
 
 MOST_AUTOMATIC = 160
 """Enough for every pair of 15 different weights."""

@@ -19,7 +19,7 @@ from lossaudit.closure.pairing import occurrences, pair, terms_apart, within_fil
 from lossaudit.model.log import Log
 from lossaudit.model.table import Bools, Column, Floats, Ints, Table
 
-BLOCK = 1 << 14
+BLOCK = 1 << 15
 """Rows that are worked on at a time: their columns stay in the processor's cache."""
 
 NO_TERM = "a term is missing from the row"
@@ -88,6 +88,7 @@ class Join(Struct, frozen=True):
         keys: the step of every record.
         duplicates: "all" keeps each occurrence of a repeated step as a row of its own; "first" or
             "last" keeps only that one.
+        apart: the terms that have records of their own; all rows are then paired at once.
     """
 
     log: Log
@@ -95,6 +96,7 @@ class Join(Struct, frozen=True):
     terms: Sequence[str]
     keys: Keys
     duplicates: str = "all"
+    apart: Sequence[str] = ()
 
     def rows(self) -> Iterator[Rows]:
         """One row per logged total that the policy keeps, in file order, in blocks.
@@ -118,12 +120,18 @@ class Join(Struct, frozen=True):
             if self.total in table.columns:
                 yield self.keys.steps_of(first, table)[table.columns[self.total].records]
 
+    @classmethod
+    def of(
+        cls, log: Log, total: str, terms: Sequence[str], keys: Keys, duplicates: str = "all"
+    ) -> Join:
+        """The join, once it was looked up which terms are apart."""
+        return cls(log, total, terms, keys, duplicates, terms_apart(log, total, terms, keys.key))
+
     def _stretches(self) -> Iterator[Rows]:
         wanted = dict.fromkeys((self.total, *self.terms, *self.keys.columns))
-        apart = terms_apart(self.log, self.total, self.terms, self.keys.key)
         keep, repeated = self._policy()
-        if apart:
-            yield self._by_key(apart, list(wanted), keep, repeated)
+        if self.apart:
+            yield self._by_key(self.apart, list(wanted), keep, repeated)
             return
         at = 0
         for first, table in self.log.stretches(wanted):

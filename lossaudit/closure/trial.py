@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from lossaudit.closure.binding import Binding
-from lossaudit.closure.blocks import Preparation, Prepared
+from lossaudit.closure.blocks import ACCUMULATED, Preparation, Prepared
 from lossaudit.closure.keys import Keys
 from lossaudit.closure.rows import Join, Rows
 from lossaudit.closure.spacing import Spacing, survey
@@ -49,7 +49,7 @@ class Trial(Struct, frozen=True):
         """The trial of a spec whose total was found in the log."""
         assert binding.total is not None
         tags = list(dict.fromkeys(t for t in binding.tags.values() if t != binding.total))
-        join = Join(log, binding.total, tags, keys, spec.duplicates)
+        join = Join.of(log, binding.total, tags, keys, spec.duplicates)
         spacing = survey(join.steps()) if keys.known else None
         return cls(binding, keys, join, spec.dtype, spacing)
 
@@ -62,10 +62,31 @@ class Trial(Struct, frozen=True):
             return STEPS_AN_EPOCH
         return self.spacing.usual if self.spacing.usual > 1 else 0
 
-    def blocks(self) -> Iterator[tuple[Rows, Prepared]]:
-        """Every block of rows, with its intervals, in file order."""
+    @property
+    def most_rows(self) -> int:
+        """How many rows there are, or more where the spec drops repeated steps."""
+        return self.join.log.columns[self.join.total].count
+
+    @property
+    def goes_by_record(self) -> bool:
+        """Whether a row is had, and what it is put to is known, without any other row."""
+        looks_back = self.binding.aggregates["total"].kind in ACCUMULATED
+        return not looks_back and not self.join.apart
+
+    def blocks(self, among: range | None = None) -> Iterator[tuple[Rows, Prepared]]:
+        """Every block of rows, with its intervals, in file order.
+
+        Args:
+            among: only those whose first row is among these; only where the trial `goes_by_record`.
+        """
         preparation = Preparation(self.binding, self.keys, self.dtype, self.gap)
+        first = 0
         for rows in self.join.rows():
-            if self.binding.aggregates["total"].kind == "trailing":
-                rows = rows.part(~rows.redrawn)  # a mean takes in no step twice
-            yield rows, preparation.prepare(rows)
+            if among is None or first in among:
+                yield self._prepared(preparation, rows)
+            first += len(rows)
+
+    def _prepared(self, preparation: Preparation, rows: Rows) -> tuple[Rows, Prepared]:
+        if self.binding.aggregates["total"].kind == "trailing":
+            rows = rows.part(~rows.redrawn)  # a mean takes in no step twice
+        return rows, preparation.prepare(rows)

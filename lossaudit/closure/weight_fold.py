@@ -80,7 +80,8 @@ class WeightFold(Struct):
     def merge(self, later: WeightFold) -> None:
         """Append the state of a fold over rows that come after these.
 
-        Rows that both kept are kept; stretches that one of them has condensed stay apart.
+        Rows that both kept are kept, and so are those that bind two stretches which some weights
+        satisfy; other stretches stay apart.
         """
         if self._box is None and later._box is None and not later._closed:
             self._rows += later._rows
@@ -88,6 +89,8 @@ class WeightFold(Struct):
             self.count += later.count
             if self._held() > self.exact:
                 self._condense()
+            return
+        if not self._closed and not later._closed and self._joins(later):
             return
         moved = [_moved(s, self.count) for s in later.result()]
         self._closed = [*self.result(), *moved]
@@ -108,6 +111,20 @@ class WeightFold(Struct):
         if len(found) == 1 and len(found[0]) == self.count:
             return [_complete(found[0])]
         return found
+
+    def _joins(self, later: WeightFold) -> bool:
+        """Go on with the stretch over all rows of a later one; False where they disagree."""
+        if self._binding is None or later._binding is None:
+            return False
+        binding = joined([self._binding, later._binding])
+        box = box_of(binding)
+        if box is None:
+            return False
+        self._binding, self._box, self._stale = binding, box, False
+        self._ends = self._ends[0], later._ends[1]
+        self.count += later.count
+        self._blocks += later._blocks
+        return True
 
     def _held(self) -> int:
         """Numbers in the rows that are kept."""

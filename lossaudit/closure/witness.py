@@ -9,11 +9,11 @@ from msgspec.structs import replace
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome, ViolatingRow
 from lossaudit.model.finding import Location, Verdict
-from lossaudit.model.result import Declared, Rival, Violation, Weight, Witness
+from lossaudit.model.result import NO_WEIGHTS, Declared, Rival, Violation, Weight, Witness
 from lossaudit.model.steps import steps_in_words
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.normal_form import in_backquotes
 from lossaudit.spec.schema import Spec
-from lossaudit.spec.tree import render
 
 
 def describe(
@@ -101,9 +101,7 @@ def _weights(outcome: Outcome) -> dict[str, Weight]:
 def _weights_note(outcome: Outcome) -> str:
     box, notes = outcome.box, []
     if box is None:
-        notes.append(
-            "no weights of the declared signs satisfy a stretch of rows long enough to certify"
-        )
+        notes.append(NO_WEIGHTS)
     elif not box.complete and outcome.stretch:
         first, last = outcome.stretch
         rows = box.stop - box.start

@@ -86,6 +86,26 @@ class WhatIf(Struct, frozen=True):
     shares: Mapping[str, Share]
 
 
+class GradientShares(Struct, frozen=True):
+    """How strongly each weighted term pulls at some of the network's tensors, as it was recorded.
+
+        share_i = ||w_i d t_i|| / sum of ||w_j d t_j||, over all recorded terms
+
+    Attributes:
+        rows: records that count: every term has a gradient there, and one of them is not 0.
+        left_out: reason -> records that do not count.
+        shares: by term.
+        steps: the first step of each of up to 240 stretches of the records.
+        courses: by term the mean share over each stretch, as many as `steps`.
+    """
+
+    rows: int
+    left_out: Mapping[str, int]
+    shares: Mapping[str, Share]
+    steps: tuple[float, ...]
+    courses: Mapping[str, tuple[float, ...]]
+
+
 class Balance(Struct, frozen=True):
     """What one log says about the balance of a formula; empty where it says nothing.
 

@@ -8,10 +8,20 @@ import msgspec
 from msgspec.structs import replace
 
 from lossaudit.model import wire
-from lossaudit.model.balance import Balance, Course, EqualShares, Ratio, Share, WhatIf
+from lossaudit.model.balance import (
+    Balance,
+    Course,
+    EqualShares,
+    GradientShares,
+    Ratio,
+    Share,
+    WhatIf,
+)
 from lossaudit.model.identification import FoundWeight, Identification
 from lossaudit.model.replay import Interval, Recomputed, Replay
 from lossaudit.model.result import Declared, ExitCode, Result, StepRange, Violation, Weight, Witness
+from lossaudit.model.wire_balance import BalanceWire, ShareWire, TermWire
+from lossaudit.model.wire_values import Number
 
 
 def decode_result(document: object) -> Result:
@@ -53,6 +63,7 @@ def decode_result(document: object) -> Result:
         tuple(read.rules),
         read.repository_paths,
         reproduction=read.reproduction,
+        training=read.training,
     )
 
 
@@ -105,7 +116,16 @@ def _witness(w: wire.WitnessWire) -> Witness:
         tuple(_replay(r) for r in w.replays),
         _named(w.means),
         tuple(StepRange(r.first, r.last, r.rows) for r in w.violation_ranges),
+        w.environment,
+        _gradients(w.gradients) if w.gradients else None,
     )
+
+
+def _gradients(g: wire.GradientsWire) -> GradientShares:
+    """Courses that do not have one point a step are left out: a chart would not know where."""
+    steps = tuple(_numbers(g.steps))
+    courses = {n: tuple(_numbers(c)) for n, c in g.courses.items() if len(c) == len(steps)}
+    return GradientShares(g.rows, g.left_out, _shares(g.shares), steps, courses)
 
 
 def _identification(found: wire.IdentificationWire) -> Identification:
@@ -141,6 +161,8 @@ def _replay(r: wire.ReplayWire) -> Replay:
         {n: _interval(i) for n, i in r.given.items()},
         r.caution,
         _maybe(r.total_stated),
+        policy=r.policy,
+        is_bounded=r.bounded,
     )
 
 
@@ -148,7 +170,7 @@ def _interval(number: wire.IntervalWire) -> Interval:
     return Interval(float(number.value), float(number.low), float(number.high))
 
 
-def _balance(b: wire.BalanceWire) -> Balance:
+def _balance(b: BalanceWire) -> Balance:
     equal = b.equal
     courses = {n: c for n, t in b.terms.items() if (c := _course(t)) is not None}
     return Balance(
@@ -183,7 +205,7 @@ def _balance(b: wire.BalanceWire) -> Balance:
     )
 
 
-def _course(term: wire.TermWire) -> Course | None:
+def _course(term: TermWire) -> Course | None:
     first, last = term.share.first_tenth, term.share.last_tenth
     if first is None or last is None:
         return None
@@ -202,25 +224,27 @@ def _violation(v: wire.ViolationWire) -> Violation:
     )
 
 
-def _share(share: wire.ShareWire) -> Share:
+def _share(share: ShareWire) -> Share:
     return Share(float(share.mean), float(share.p05), float(share.p50), float(share.p95))
 
 
-def _shares(shares: Mapping[str, wire.ShareWire]) -> dict[str, Share]:
+def _shares(shares: Mapping[str, ShareWire]) -> dict[str, Share]:
     return {name: _share(share) for name, share in shares.items()}
 
 
-def _named(numbers: Mapping[str, wire.Number]) -> dict[str, float]:
+def _named(numbers: Mapping[str, Number]) -> dict[str, float]:
     return {name: float(number) for name, number in numbers.items()}
 
 
-def _series(series: Mapping[str, list[wire.Number]]) -> dict[str, list[float]]:
+def _series(series: Mapping[str, list[Number]]) -> dict[str, list[float]]:
+    if series and len({len(series.get("step", ())), *map(len, series.values())}) > 1:
+        raise ValueError("the lists of its series, of which one is `step`, differ in length")
     return {name: _numbers(values) for name, values in series.items()}
 
 
-def _numbers(values: list[wire.Number]) -> list[float]:
+def _numbers(values: list[Number]) -> list[float]:
     return [float(value) for value in values]
 
 
-def _maybe(number: wire.Number | None) -> float | None:
+def _maybe(number: Number | None) -> float | None:
     return None if number is None else float(number)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from msgspec import Struct
-from msgspec.structs import asdict
-
-from lossaudit.model.balance import Balance, Course, Share
+from lossaudit.model.balance_encoding import encode_balance, encode_share
 from lossaudit.model.finding import Finding, Location
 from lossaudit.model.identification import Identification
+from lossaudit.model.json_values import encode_value
 from lossaudit.model.places import fingerprints
 from lossaudit.model.replay import Replay
 from lossaudit.model.reproduction import Reproduction
-from lossaudit.model.result import SCHEMA, Result, Violation, Witness
+from lossaudit.model.result import SCHEMA, Result, Rival, Violation, Witness
 
 
 def encode_result(result: Result) -> dict[str, Any]:
@@ -52,6 +49,7 @@ def encode_result(result: Result) -> dict[str, Any]:
         "series_witness": plotted,
         "skipped": [{"check": check, "reason": reason} for check, reason in result.skipped],
         "environment": dict(result.environment),
+        **({"training": dict(result.training)} if result.training else {}),
         "fail_on": result.fail_on.value,
         "checks": list(result.checks),
         "rules": [encode_value(rule) for rule in result.rules],
@@ -64,7 +62,7 @@ def _further(witness: Witness, is_shared: bool, is_plotted: bool) -> dict[str, A
     """Shares and series of a witness that are not those at the document's top."""
     found: dict[str, Any] = {}
     if witness.shares and witness.balance is None and not is_shared:
-        found["shares"] = {n: _share(s) for n, s in witness.shares.items()}
+        found["shares"] = {n: encode_share(s) for n, s in witness.shares.items()}
     if witness.series and not is_plotted:
         found["series"] = _series(witness)
     return found
@@ -110,21 +108,24 @@ def encode_witness(witness: Witness) -> dict[str, Any]:
             for name, w in witness.weights.items()
         },
         "weights_note": witness.weights_note,
-        "rivals": [
-            {
-                "name": r.name,
-                "formula": r.formula,
-                "verdict": r.verdict,
-                "refuted_rows": r.refuted_rows,
-                "decided": r.decided,
-                "automatic": r.automatic,
-            }
-            for r in witness.rivals
-        ],
+        "rivals": [_rival(r) for r in witness.rivals],
         "replays": [encode_replay(r) for r in witness.replays],
         **({"means": encode_value(dict(witness.means))} if witness.means else {}),
+        **({"environment": dict(witness.environment)} if witness.environment else {}),
+        **({} if witness.gradients is None else {"gradients": encode_value(witness.gradients)}),
         **({} if witness.balance is None else {"balance": encode_balance(witness)}),
         **_identification(witness.identification),
+    }
+
+
+def _rival(rival: Rival) -> dict[str, Any]:
+    return {
+        "name": rival.name,
+        "formula": rival.formula,
+        "verdict": rival.verdict,
+        "refuted_rows": rival.refuted_rows,
+        "decided": rival.decided,
+        "automatic": rival.automatic,
     }
 
 
@@ -155,6 +156,8 @@ def encode_replay(replay: Replay) -> dict[str, Any]:
         },
         "given": {name: encode_value(number) for name, number in replay.given.items()},
         "caution": replay.caution,
+        **({"policy": dict(replay.policy)} if replay.policy else {}),
+        "bounded": replay.is_bounded,
         "files": [encode_value(file) for file in replay.files],
     }
 
@@ -171,22 +174,6 @@ def encode_finding(finding: Finding) -> dict[str, Any]:
         "evidence": encode_value(dict(finding.evidence)),
         "known": finding.known,
     }
-
-
-def encode_value(value: Any) -> Any:
-    """`value` with NaN and infinities as strings ("NaN", "Infinity", "-Infinity"), recursively.
-
-    A struct becomes a mapping of its fields.
-    """
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, Struct):
-        value = asdict(value)
-    if isinstance(value, dict):
-        return {str(k): encode_value(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [encode_value(v) for v in value]
-    return value
 
 
 def _violation(violation: Violation) -> dict[str, Any]:
@@ -206,57 +193,3 @@ def _violation(violation: Violation) -> dict[str, Any]:
 def _location(location: Location) -> dict[str, Any]:
     places = {"line": location.line, "offset": location.offset, "row": location.row}
     return {"path": location.path} | {k: v for k, v in places.items() if v is not None}
-
-
-def encode_balance(witness: Witness) -> dict[str, Any]:
-    """The shares of a witness's terms, and the rest where `lossaudit balance` was asked."""
-    balance = witness.balance
-    courses = balance.courses if balance is not None else {}
-    terms = {n: _term(s, courses.get(n)) for n, s in witness.shares.items()}
-    return {"terms": terms} | (_beyond_shares(balance) if balance is not None else {})
-
-
-def _beyond_shares(balance: Balance) -> dict[str, Any]:
-    equal = balance.equal
-    return {
-        "rows": balance.rows,
-        "left_out": dict(balance.left_out),
-        "weights": encode_value(dict(balance.weights)),
-        "max_share": encode_value(balance.max_share),
-        "ratios": [encode_value(ratio) for ratio in balance.ratios],
-        "equal": None
-        if equal is None
-        else {
-            "keeps": equal.keeps,
-            "weights": encode_value(dict(equal.weights)),
-            "shares": {n: _share(s) for n, s in equal.shares.items()},
-            "alone": encode_value(dict(equal.alone)),
-            "left_out": list(equal.left_out),
-        },
-        "what_if": [
-            {
-                "term": what_if.term,
-                "weight": encode_value(what_if.weight),
-                "shares": {n: _share(s) for n, s in what_if.shares.items()},
-            }
-            for what_if in balance.what_if
-        ],
-        "cautions": list(balance.cautions),
-    }
-
-
-def _term(share: Share, course: Course | None) -> dict[str, Any]:
-    if course is None:
-        return {"share": _share(share)}
-    tenths = {"first_tenth": course.first_tenth, "last_tenth": course.last_tenth}
-    return {
-        "share": _share(share) | encode_value(tenths),
-        "trend": course.trend,
-        "course": encode_value(list(course.points)),
-        "sign": course.sign,
-    }
-
-
-def _share(share: Share) -> dict[str, Any]:
-    encoded: dict[str, Any] = encode_value(share)
-    return encoded

@@ -68,6 +68,9 @@ class Replay(Struct, frozen=True):
         caution: what makes the intervals wide, or what they take for granted; empty if nothing.
         stated, stated_half: the total in the batch itself, where it has one.
         rank: of the process that recorded the batch; a log holds rank 0's totals.
+        policy: in which numbers it was computed, by name, such as forward_pass, terms and draws.
+        is_bounded: False where the rounding of the forward pass was not measured: the intervals are
+            open, and nothing is decided with them.
     """
 
     step: int
@@ -89,19 +92,26 @@ class Replay(Struct, frozen=True):
     stated: float | None = None
     stated_half: float = 0.0
     rank: int = 0
+    policy: Mapping[str, str] = field(default_factory=dict)
+    is_bounded: bool = True
 
     @property
     def agrees(self) -> bool | None:
         """Whether the logged total may be the recomputed one; None where that cannot be said."""
-        return may_be(self.total_logged, self.total_half, self.total)
+        return self._may_be(self.total_logged, self.total_half, self.total)
 
     def term_agrees(self, name: str) -> bool | None:
         """Whether the logged value of a term may be the recomputed one; None as above."""
         if name not in self.terms:
             return None
-        return may_be(
+        return self._may_be(
             self.logged_terms.get(name), self.logged_halves.get(name, 0.0), self.terms[name]
         )
+
+    def _may_be(
+        self, logged: float | None, half: float, found: Interval | Recomputed
+    ) -> bool | None:
+        return may_be(logged, half, found) if self.is_bounded else None
 
 
 def may_be(logged: float | None, half: float, found: Interval | Recomputed) -> bool | None:

@@ -10,10 +10,14 @@ from lossaudit.model.result import Result
 
 
 class Page(Struct, frozen=True):
-    """Where text is going to be shown; a file has no colour and is 100 columns wide."""
+    """Where text is going to be shown; a file has no colour and is 100 columns wide.
+
+    A verbose page has every witness in full, those that pass among others as well.
+    """
 
     width: int = 100
     colour: bool = False
+    verbose: bool = False
 
 
 class Report(Struct, frozen=True):

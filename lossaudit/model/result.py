@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from lossaudit.model.balance import Balance, Share
+from lossaudit.model.balance import Balance, GradientShares, Share
 from lossaudit.model.finding import Finding, Location, Severity, Verdict
 from lossaudit.model.identification import Identification
 from lossaudit.model.replay import Replay
-from lossaudit.model.reproduction import Reproduction
+from lossaudit.model.reproduction import Input, Reproduction
 
 SCHEMA = "lossaudit/1"
 
@@ -63,6 +63,10 @@ class StepRange(Struct, frozen=True):
     first: int
     last: int
     rows: int
+
+
+NO_WEIGHTS = "no weights of the declared signs satisfy a stretch of rows long enough to certify"
+"""The note of a witness whose rows no weights fit, so that none is certified."""
 
 
 class Weight(Struct, frozen=True):
@@ -120,6 +124,8 @@ class Witness(Struct, frozen=True):
         replays: the steps that were recomputed, where the witness is a replay.
         means: of the recomputed total and of each term in float64 over the replays, summed exactly.
         violation_ranges: the first runs of violating rows, neighbours among the decided ones.
+        environment: what a replay was computed with, by name: device, dtypes, determinism flags.
+        gradients: how strongly each term pulls at the network, where the recorder wrote it.
     """
 
     kind: str
@@ -148,6 +154,8 @@ class Witness(Struct, frozen=True):
     replays: tuple[Replay, ...] = ()
     means: Mapping[str, float] = field(default_factory=dict)
     violation_ranges: tuple[StepRange, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    gradients: GradientShares | None = None
 
 
 class Declared(Struct, frozen=True):
@@ -182,6 +190,8 @@ class Result(Struct, frozen=True):
         checks: names of the checks that were put to each log.
         rules: manual pages of those that found something.
         repository_paths: path as named -> path inside the repository, where those differ.
+        training: the training's own environment, as its recorder wrote it: the run's word.
+        further_inputs: files that were read and are no witness's, such as the recorder's weights.
     """
 
     verdict: Verdict
@@ -198,6 +208,8 @@ class Result(Struct, frozen=True):
     rules: tuple[Rule, ...] = ()
     repository_paths: Mapping[str, str] = field(default_factory=dict)
     reproduction: Reproduction | None = None
+    training: Mapping[str, str] = field(default_factory=dict)
+    further_inputs: tuple[Input, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-ready values; numbers that JSON cannot hold are strings."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from typing import IO, Any
 
@@ -94,8 +95,7 @@ class Spool(Struct, weakref=True):
         if not isinstance(kept, Spilled):
             return kept
         assert self._file is not None
-        self._file.seek(kept.offset)
-        return np.frombuffer(self._file.read(kept.count * kept.dtype.itemsize), kept.dtype)
+        return _read_at(self._file.fileno(), kept)
 
     def _counted(self, run: range) -> NDArray[np.int64]:
         """The numbers of a range; records, which every pass asks for, are there already."""
@@ -125,3 +125,14 @@ class Spool(Struct, weakref=True):
         spilled = Spilled(self._end, len(array), array.dtype)
         self._end += array.nbytes
         return spilled
+
+
+def _read_at(file: int, kept: Spilled) -> NDArray[Any]:
+    """An array of the file; its position, which a forked process shares, plays no part."""
+    array = np.empty(kept.count, kept.dtype)
+    view, done = array.data.cast("B"), 0
+    while done < array.nbytes and (count := os.preadv(file, [view[done:]], kept.offset + done)):
+        done += count
+    if done < array.nbytes:
+        raise InputError("the temporary file of this program was cut by another")
+    return array

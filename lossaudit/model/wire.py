@@ -7,90 +7,27 @@ anybody's.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from lossaudit.model.balance import Sign, Trend
 from lossaudit.model.finding import Finding, Location, Severity, Verdict
 from lossaudit.model.identification import RunnerUp
 from lossaudit.model.replay import Depth, StoredFile
 from lossaudit.model.reproduction import Reproduction
 from lossaudit.model.result import Rival, Rule
-
-MANY = 1000
-"""Witnesses, terms, rivals and points of a course; nothing of ours has more."""
-
-T = TypeVar("T")
-Number = float | Literal["NaN", "Infinity", "-Infinity"]
-Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Step = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Few = Annotated[list[T], Meta(max_length=MANY)]
-Named = Annotated[dict[str, T], Meta(max_length=MANY)]
+from lossaudit.model.wire_balance import BalanceWire, ShareWire
+from lossaudit.model.wire_values import MANY, Count, Few, Named, Number, Step
 
 
-class ShareWire(Struct):
-    """A term's "share"."""
+class GradientsWire(Struct):
+    """The "gradients" of a witness."""
 
-    mean: Number
-    p05: Number
-    p50: Number
-    p95: Number
-    first_tenth: Number | None = None
-    last_tenth: Number | None = None
-
-
-class TermWire(Struct):
-    """One of "terms" of a balance."""
-
-    share: ShareWire
-    trend: Trend = "unknown"
-    course: Few[Number] = []
-    sign: Sign = "positive"
-
-
-class RatioWire(Struct):
-    """One of "ratios"."""
-
-    numerator: str
-    denominator: str
-    p05: Number
-    p50: Number
-    p95: Number
-    below: Count
     rows: Count
-
-
-class EqualWire(Struct):
-    """The "equal" of a balance."""
-
-    keeps: str
-    weights: Named[Number]
+    left_out: Named[Count]
     shares: Named[ShareWire]
-    alone: Named[Number] = {}
-    left_out: Few[str] = []
-
-
-class WhatIfWire(Struct):
-    """One of "what_if"."""
-
-    term: str
-    weight: Number
-    shares: Named[ShareWire]
-
-
-class BalanceWire(Struct):
-    """A "balance"; of `check` it has nothing but terms, and no `rows`."""
-
-    terms: Named[TermWire] = {}
-    rows: Count | None = None
-    left_out: Named[Count] = {}
-    weights: Named[Number] = {}
-    max_share: Number | None = None
-    ratios: Few[RatioWire] = []
-    equal: EqualWire | None = None
-    what_if: Few[WhatIfWire] = []
-    cautions: Few[str] = []
+    steps: Few[Number]
+    courses: Named[Few[Number]]
 
 
 class ViolationWire(Struct):
@@ -183,6 +120,8 @@ class ReplayWire(Struct):
     terms_logged: Named[LoggedTermWire] = {}
     given: Named[IntervalWire] = {}
     caution: str = ""
+    policy: Named[str] = {}
+    bounded: bool = True
     files: Few[StoredFile] = []
 
 
@@ -210,6 +149,8 @@ class WitnessWire(Struct):
     rivals: Few[Rival] = []
     replays: Annotated[list[ReplayWire], Meta(max_length=100 * MANY)] = []
     means: Named[Number] = {}
+    environment: Named[str] = {}
+    gradients: GradientsWire | None = None
     balance: BalanceWire | None = None
     identification: IdentificationWire | None = None
     violation_ranges: Few[RangeWire] = []
@@ -258,6 +199,7 @@ class ResultWire(Struct):
     series: Named[list[Number]]
     skipped: Few[SkippedWire]
     environment: Named[str]
+    training: Named[str] = {}
     balance_witness: Count | None = None
     series_witness: Count | None = None
     fail_on: Severity = Severity.ERROR

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import atexit
-import json
-import math
-import operator
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from lossaudit.errors import UsageError
 from lossaudit.recorder.batches import copied, drop_oldest, write_batch
+from lossaudit.recorder.environment import training_environment
+from lossaudit.recorder.gradients import gradient_norms
 from lossaudit.recorder.layout import Rank, batch_path, current_rank, log_path, partial_path
 from lossaudit.recorder.lines import append_line
 from lossaudit.recorder.losses import Losses
 from lossaudit.recorder.random_state import random_state
-from lossaudit.recorder.values import dtype_of, number_of, numbers_of, printable
+from lossaudit.recorder.values import (
+    dtype_of,
+    json_of,
+    number_of,
+    numbers_of,
+    own_name,
+    printable,
+    step_number,
+)
 from lossaudit.recorder.weights import probe
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_LARGEST_STEP = 10**18
 
 
 @dataclass(slots=True)
@@ -80,9 +84,10 @@ class Recorder:
                 raise UsageError(f"{name} is {value!r}", expected="a whole number of at least 1")
         self._every, self._at, self._all_ranks = every, frozenset(at), all_ranks
         self._keep, self._max_bytes = keep, max_bytes
-        self._producer = producer or _own_name()
+        self._producer = producer or own_name()
         self._losses = Losses()
         self._recorded: int | None = None
+        self._environment: dict[str, str] = {}
         self._begun: _Begun | None = None
         atexit.register(self.close)
 
@@ -91,7 +96,7 @@ class Recorder:
 
         Of several micro-batches that carry one step's number, the first one recorded counts.
         """
-        number = _step_number(step)
+        number = step_number(step)
         if number is None or number == self._recorded:
             return False
         due = number in self._at or (
@@ -106,7 +111,7 @@ class Recorder:
             step: the number under which the step will be recorded.
             tensors: as in `keep`.
         """
-        if (number := _step_number(step)) is None:
+        if (number := step_number(step)) is None:
             return  # `record` says so
         self._begun = _Begun(number, self.is_due(number))
         if self._begun.is_due:
@@ -133,6 +138,8 @@ class Recorder:
         total: Any,
         terms: Mapping[str, Any],
         tensors: Mapping[str, Any] | None = None,
+        *,
+        gradients_at: Sequence[Tensor] = (),
     ) -> None:
         """Record a step, if it is due. Call it before `backward()`, so that `probe` can ask.
 
@@ -143,8 +150,11 @@ class Recorder:
                 computed from, or numbers.
             tensors: more of the sample batch, by the spec's names: together with those kept, at
                 least what the terms were computed from.
+            gradients_at: tensors that every term is computed from, such as the weights of the
+                network's last layer: how strongly each weighted term pulls at them is recorded.
+                Costs a backward pass from each term to them, on recorded steps alone.
         """
-        if (number := _step_number(step)) is None:
+        if (number := step_number(step)) is None:
             self._losses.note("record", step, UsageError(f"the step is {step!r}"))
         elif self.is_due(number):
             self._recorded = number
@@ -154,7 +164,12 @@ class Recorder:
                 self._losses.note("kept tensors", number, UsageError(mismatch))
                 begun = _Begun(number, is_due=True)
             with self._losses.survived("record", number):
-                self._write(begun, current_rank(), total, terms, tensors)
+                rank = current_rank()
+                metadata = self._write_numbers(begun, rank, total, terms, gradients_at)
+                if tensors or begun.tensors:
+                    with self._losses.survived("batch", number):
+                        batch = begun.tensors | copied(tensors or {})
+                        self._write_batch(number, rank, batch, metadata)
 
     def close(self) -> None:
         """Log what could not be recorded. Runs at the interpreter's end as well."""
@@ -178,15 +193,15 @@ class Recorder:
     ) -> None:
         self.close()
 
-    def _write(
+    def _write_numbers(
         self,
         begun: _Begun,
         rank: Rank,
         total: Any,
         terms: Mapping[str, Any],
-        tensors: Mapping[str, Any] | None,
-    ) -> None:
-        """The record first: it is small, and what a full disk may still take."""
+        gradients_at: Sequence[Tensor],
+    ) -> dict[str, str]:
+        """The record first: it is small, and what a full disk may still take. -> batch metadata"""
         step = begun.step
         numbers = {"total": number_of("total", total), **numbers_of(terms)}
         self._append("terms", step, rank, numbers)
@@ -200,15 +215,27 @@ class Recorder:
             if hasattr(total, "requires_grad"):
                 weights = {printable(name): w for name, w in probe(total, terms).items()}
                 self._append("weights", step, rank, weights)
-                metadata["weights"] = _json(weights)
+                metadata["weights"] = json_of(weights)
+        if gradients_at:
+            with self._losses.survived("gradients", step):
+                norms = gradient_norms(total, terms, gradients_at)
+                self._append("gradients", step, rank, {printable(n): v for n, v in norms.items()})
+        with self._losses.survived("environment", step):
+            metadata["environment"] = self._write_environment(step, rank, total)
         if begun.rng:
             metadata["rng"] = begun.rng
         if rank.world_size > 1:
             metadata["rank"] = f"{rank.number} of {rank.world_size}"
-        if tensors or begun.tensors:
-            with self._losses.survived("batch", step):
-                batch = begun.tensors | copied(tensors or {})
-                self._write_batch(step, rank, batch, metadata)
+        return metadata
+
+    def _write_environment(self, step: int, rank: Rank, total: Any) -> str:
+        """As JSON; into the file where it is the process's first, or another than before."""
+        found = training_environment(total) | {"world_size": str(rank.world_size)}
+        lasting = {name: value for name, value in found.items() if name != "seed"}
+        if lasting != self._environment:
+            self._append("environment", step, rank, found)
+            self._environment = lasting
+        return json_of(found)
 
     def _write_batch(
         self, step: int, rank: Rank, batch: dict[str, Tensor], metadata: dict[str, str]
@@ -220,31 +247,7 @@ class Recorder:
         drop_oldest(self._run_dir, rank, self._keep, self._max_bytes, path)
 
     def _append(
-        self, name: str, step: int, rank: Rank, numbers: Mapping[str, float | None]
+        self, name: str, step: int, rank: Rank, values: Mapping[str, float | str | None]
     ) -> None:
-        line = _json({"step": step, **numbers})
+        line = json_of({"step": step, **values})
         append_line(log_path(self._run_dir, name, rank), line.encode())
-
-
-def _json(numbers: Mapping[str, float | None]) -> str:
-    """JSON, with NaN and infinities as strings, which our readers take for the numbers."""
-    written = {
-        name: number if number is None or math.isfinite(number) else str(number)
-        for name, number in numbers.items()
-    }
-    return json.dumps(written, allow_nan=False)
-
-
-def _step_number(step: Any) -> int | None:
-    try:
-        number = operator.index(step)
-    except TypeError:
-        return None
-    return number if 0 <= number <= _LARGEST_STEP else None
-
-
-def _own_name() -> str:
-    try:
-        return f"lossaudit.recorder {version('lossaudit')}"
-    except PackageNotFoundError:  # copied into a project, not installed
-        return "lossaudit.recorder"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
+import operator
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from lossaudit.errors import UsageError
 
-FIELDS = frozenset(("step", "total", "dtype", "rng", "weights", "rank", "producer"))
+FIELDS = frozenset(("step", "total", "dtype", "rng", "weights", "rank", "producer", "environment"))
 """Names of a record's and a batch's own fields, which no term can have."""
+
+_LARGEST_STEP = 10**18
 
 
 def number_of(name: str, value: Any) -> float:
@@ -59,3 +65,29 @@ def dtype_of(value: Any) -> str:
     """Such as "float32"; Python's own numbers, and whole ones, are float64."""
     dtype = str(getattr(value, "dtype", "float64")).removeprefix("torch.")
     return dtype if "float" in dtype else "float64"
+
+
+def step_number(step: Any) -> int | None:
+    """The step as a whole number, or None where it is none that can be recorded."""
+    try:
+        number = operator.index(step)
+    except TypeError:
+        return None
+    return number if 0 <= number <= _LARGEST_STEP else None
+
+
+def json_of(values: Mapping[str, float | str | None]) -> str:
+    """JSON, with NaN and infinities as strings, which our readers take for the numbers."""
+    written = {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }
+    return json.dumps(written, allow_nan=False)
+
+
+def own_name() -> str:
+    """What wrote the files, unless the user says otherwise."""
+    try:
+        return f"lossaudit.recorder {version('lossaudit')}"
+    except PackageNotFoundError:  # copied into a project, not installed
+        return "lossaudit.recorder"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lossaudit.errors import UsageError
@@ -44,21 +44,23 @@ def probe(total: Tensor, terms: Mapping[str, Any]) -> dict[str, float | None]:
         raise UsageError(
             f"the total is a {type(total).__name__}", expected="the tensor before .item()"
         )
-    _demand_scalar("total", total)
+    demand_scalar("total", total)
     weights: dict[str, float | None] = dict.fromkeys(terms)
     asked: dict[str, Tensor] = {}
     for name, term in terms.items():
         if isinstance(term, torch.Tensor):
-            _demand_scalar(name, term)
+            demand_scalar(name, term)
             if term.requires_grad:
                 asked[name] = term
     if asked and total.requires_grad:
-        found = _derivatives(total, list(asked.values()))
-        weights |= dict(zip(asked, found, strict=True))
+        found = derivatives(total, list(asked.values()), torch.ones_like(total))
+        numbers = [None if grad is None else float(grad.item()) for grad in found]
+        weights |= dict(zip(asked, numbers, strict=True))
     return weights
 
 
-def _demand_scalar(name: str, value: Tensor) -> None:
+def demand_scalar(name: str, value: Tensor) -> None:
+    """Refuse a tensor of several elements."""
     if value.numel() != 1:
         raise UsageError(
             f"{name!r} has shape {tuple(value.shape)}",
@@ -66,16 +68,19 @@ def _demand_scalar(name: str, value: Tensor) -> None:
         )
 
 
-def _derivatives(total: Tensor, terms: list[Tensor]) -> list[float | None]:
+def derivatives(of: Tensor, by: Sequence[Tensor], times: Tensor) -> list[Tensor | None]:
+    """`times * d of / d by`, each None where there is no way; no `.grad` changes.
+
+    Raises:
+        UsageError: if the graph is gone.
+    """
     import torch
 
     # retain_grad() makes even autograd.grad add to .grad of the tensors it passes.
-    retaining = [t for t in (total, *terms) if t.retains_grad]
+    retaining = [t for t in (of, *by) if t.retains_grad]
     before = [t.grad for t in retaining]
     try:
-        found = torch.autograd.grad(
-            total, terms, torch.ones_like(total), retain_graph=True, allow_unused=True
-        )
+        found = torch.autograd.grad(of, list(by), times, retain_graph=True, allow_unused=True)
     except RuntimeError as error:
         raise UsageError(
             f"the total cannot be differentiated: {str(error).partition('.')[0]}",
@@ -84,4 +89,4 @@ def _derivatives(total: Tensor, terms: list[Tensor]) -> list[float | None]:
     finally:
         for tensor, grad in zip(retaining, before, strict=True):
             tensor.grad = grad
-    return [None if grad is None else float(grad.item()) for grad in found]
+    return list(found)

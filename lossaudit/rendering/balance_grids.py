@@ -46,6 +46,17 @@ def shares_grid(witness: Witness, page_width: int) -> Grid | None:
     return Grid(title, headings, rows, _left_out(balance))
 
 
+def gradients_grid(witness: Witness, page_width: int) -> Grid | None:
+    """How strongly each weighted term pulls at the network, where the recorder wrote it."""
+    found = witness.gradients
+    if found is None or not found.shares:
+        return None
+    headings, bar = _share_headings("mean share"), max(8, min(page_width - 50, LONGEST_LINE))
+    rows = tuple(_share_row(t, s, None, bar) for t, s in found.shares.items())
+    left_out = "; ".join(f"{n:,} records left out: {why}" for why, n in found.left_out.items())
+    return Grid(f"Shares of the gradients, over {_counted(found.rows)}", headings, rows, left_out)
+
+
 def course_grid(witness: Witness, page_width: int) -> Grid | None:
     """How the shares move from the first row to the last."""
     balance = witness.balance

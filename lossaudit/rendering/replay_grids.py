@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import PurePath
 
 from lossaudit.model.replay import Interval, Recomputed, Replay
@@ -21,6 +22,8 @@ OWN = {"tensors": "its own tensors", "decoder": "its decoded latents", "full": "
 """From what a batch without weights is replayed."""
 
 LONGEST_NAME = 20
+OPEN = 1e-5
+"""Of a number whose interval is open: what is taken for its half-width when it is written."""
 
 
 def replays_grid(witness: Witness) -> Grid | None:
@@ -89,7 +92,7 @@ def _total_row(replay: Replay) -> tuple[Cell, ...]:
         Cell(_name(replay.batch), "", used),
         Cell("none" if logged is None else render_total(logged, decimals)),
         Cell(render_total(replay.total.value, decimals), "", between),
-        _agreement(replay.agrees),
+        _agreement(replay, replay.agrees),
     )
 
 
@@ -104,13 +107,13 @@ def _term_row(replay: Replay, name: str, place: int) -> tuple[Cell, ...]:
         Cell(render_total(term.value, decimals)),
         Cell(render_total(term.float64, decimals + 2)),
         Cell(render_interval(term.low, term.high), "quiet"),
-        _agreement(replay.term_agrees(name)),
+        _agreement(replay, replay.term_agrees(name)),
     )
 
 
-def _agreement(agrees: bool | None) -> Cell:
+def _agreement(replay: Replay, agrees: bool | None) -> Cell:
     if agrees is None:
-        return Cell("not logged", "quiet")
+        return Cell("not logged" if replay.is_bounded else "no bound", "quiet")
     return Cell("✓ yes", "good") if agrees else Cell("✗ no", "bad")
 
 
@@ -119,8 +122,9 @@ def _step(replay: Replay) -> str:
 
 
 def _decimals(number: Interval | Recomputed) -> int:
-    """As many decimals as the interval tells, and one more."""
-    return decimals_for(0.0, 0.5 * (number.high - number.low)) + 1
+    """As many decimals as the interval tells, and one more; six digits where it is open."""
+    half = 0.5 * (number.high - number.low)
+    return decimals_for(0.0, half if math.isfinite(half) else OPEN * abs(number.value)) + 1
 
 
 def _name(path: str) -> str:

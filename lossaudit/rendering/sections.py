@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lossaudit.model.finding import Verdict
 from lossaudit.model.result import ExitCode, Result, Witness
-from lossaudit.rendering.balance_grids import course_grid, ratios_grid, shares_grid
+from lossaudit.rendering.balance_grids import course_grid, gradients_grid, ratios_grid, shares_grid
 from lossaudit.rendering.grid import Grid
 from lossaudit.rendering.identification_grids import found_weights_grid, runners_up_grid
 from lossaudit.rendering.other_weights import equal_grid, what_if_grid
@@ -38,6 +38,7 @@ def witness_grids(witness: Witness, result: Result, width: int) -> Iterator[Grid
 def _grids(witness: Witness, result: Result, width: int) -> Iterator[Grid | None]:
     if is_balance(result):
         yield shares_grid(witness, width)
+        yield gradients_grid(witness, width)
         yield course_grid(witness, width)
         yield ratios_grid(witness, width)
         yield equal_grid(witness)
@@ -52,11 +53,13 @@ def _grids(witness: Witness, result: Result, width: int) -> Iterator[Grid | None
         yield replayed_terms_grid(witness)
         yield weights_grid(witness, result)
         yield shares_grid(witness, width)
+        yield gradients_grid(witness, width)
         yield reading_grid(witness)
     else:
         yield weights_grid(witness, result)
         yield violations_grid(witness)
         yield shares_grid(witness, width)
+        yield gradients_grid(witness, width)
         yield series_grid(witness, max(8, min(width - 50, 60)))
         yield reading_grid(witness)
 

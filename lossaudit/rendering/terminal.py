@@ -28,6 +28,7 @@ STYLES = {
     "title": "bold cyan",
 }
 NARROWEST = 14
+INDENT = 2
 """Columns that a wrapping column keeps before others are dropped."""
 
 _TRAILING = re.compile(r"(?: |\x1b\[[0-9;]*m)+$", re.MULTILINE)
@@ -103,6 +104,7 @@ def _needed(grid: Grid) -> int:
     for k, heading in enumerate(grid.headings):
         texts = [heading.name, heading.detail] if grid.has_header else []
         texts += [row[k].text for row in grid.rows]
+        texts += [" " * INDENT + row[k].detail for row in grid.rows if row[k].detail]
         widest = max(cell_len(clip(escape_text(text))) for text in texts)
         needed += GAP + (min(widest, NARROWEST) if heading.wraps else widest)
     return needed
@@ -139,7 +141,7 @@ def _add_column(table: Table, heading: Heading) -> None:
     )
 
 
-def _content(cell: Cell, indent: int = 2) -> RenderableType:
+def _content(cell: Cell, indent: int = INDENT) -> RenderableType:
     from rich.console import Group
     from rich.padding import Padding
 

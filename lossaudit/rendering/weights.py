@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from lossaudit.model.result import Result, Weight, Witness
+from lossaudit.model.result import NO_WEIGHTS, Result, Weight, Witness
 from lossaudit.rendering.grid import Cell, Grid, Heading, Tone
 from lossaudit.rendering.numbers import render_interval, render_number
 from lossaudit.rendering.safe_text import escape_text, shorten_middle
@@ -31,7 +31,10 @@ def weights_grid(witness: Witness, result: Result) -> Grid | None:
         Heading("which says", wraps=True),
     )
     refuted = frozenset(r.name for r in witness.rivals if r.refuted_rows)
-    rows = tuple(_row(term, weight, rivals, refuted) for term, weight in witness.weights.items())
+    unfit = witness.weights_note.startswith(NO_WEIGHTS)
+    rows = tuple(
+        _row(term, weight, rivals, refuted, unfit) for term, weight in witness.weights.items()
+    )
     return Grid("Certified weights", headings, rows, witness.weights_note)
 
 
@@ -63,8 +66,11 @@ def _row(
     weight: Weight,
     rivals: Mapping[str, dict[str, float] | None],
     refuted: Collection[str],
+    unfit: bool,
 ) -> tuple[Cell, ...]:
     says, tone = _statement(term, weight, rivals, refuted)
+    if unfit:
+        says, tone = "nothing: no weights fit", "unsure"
     return (
         Cell(shorten_middle(escape_text(term), 28)),
         Cell(render_number(weight.declared)),

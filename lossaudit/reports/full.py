@@ -10,6 +10,7 @@ from lossaudit.model.result import Result, Witness
 from lossaudit.model.steps import steps_in_words
 from lossaudit.rendering.agreement import agreement_grid
 from lossaudit.rendering.findings import also_fits, by_severity
+from lossaudit.rendering.passed_grid import folded, passed_grid
 from lossaudit.rendering.safe_text import escape_text, shorten_middle
 from lossaudit.rendering.sections import (
     exit_code_meaning,
@@ -17,6 +18,7 @@ from lossaudit.rendering.sections import (
     is_identification,
     witness_grids,
 )
+from lossaudit.rendering.surroundings_grid import brief_grid, surroundings_grid
 from lossaudit.rendering.terminal import draw, draw_first, safe, terminal, written
 
 if TYPE_CHECKING:
@@ -34,9 +36,15 @@ def render(result: Result, page: Page) -> str:
     _draw_headline(console, result)
     if not is_balance(result) and not is_identification(result):
         _draw_agreement(console, result)
+    short = () if page.verbose else folded(result)
     for witness in result.witnesses:
-        _draw_witness(console, witness, result)
+        if witness not in short:
+            _draw_witness(console, witness, result)
+    if short and (passed := passed_grid(result, console.width)):
+        draw(console, passed)
     _draw_findings(console, result)
+    if surroundings := surroundings_grid(result) if page.verbose else brief_grid(result):
+        draw(console, surroundings)
     _draw_skipped(console, result)
     console.print(safe(f"exit code {int(result.exit_code)}: {exit_code_meaning(result)}", "bold"))
     return written(console)

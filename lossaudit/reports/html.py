@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from lossaudit.model.encoding import encode_value
 from lossaudit.model.finding import Finding
+from lossaudit.model.json_values import encode_value
 from lossaudit.model.report import Page, Report
 from lossaudit.model.result import Result, Witness
 from lossaudit.model.steps import steps_in_words
@@ -17,7 +17,7 @@ from lossaudit.rendering.html.description import Chart
 from lossaudit.rendering.html.markup import section, table, text
 from lossaudit.rendering.html.page import document, figure
 from lossaudit.rendering.html.residual_chart import residual_chart
-from lossaudit.rendering.html.term_charts import term_charts
+from lossaudit.rendering.html.term_charts import gradient_chart, term_charts
 from lossaudit.rendering.html.weights_chart import weights_chart
 from lossaudit.rendering.sections import (
     exit_code_meaning,
@@ -25,11 +25,10 @@ from lossaudit.rendering.sections import (
     is_identification,
     witness_grids,
 )
+from lossaudit.rendering.surroundings_grid import surroundings_grid
 
 WIDTH = 120
 LONGEST_EVIDENCE = 20_000
-SPARKLINES = "Over the run"
-"""The grid for which figures stand in."""
 
 
 def render(result: Result, _: Page) -> str:
@@ -52,6 +51,7 @@ def _charts(witness: Witness, result: Result, number: int) -> list[Chart]:
         residual_chart(witness, result, f"residual-{number}"),
         weights_chart(witness, result, f"weights-{number}"),
         *term_charts(witness, number),
+        gradient_chart(witness, number),
     ]
     return [chart for chart in made if chart is not None]
 
@@ -125,6 +125,8 @@ def _inputs(result: Result) -> Iterator[str]:
     headings = (Heading("what"), Heading("name"), Heading("sha256"))
     rows = tuple(tuple(Cell(value) for value in row) for row in named)
     yield table(Grid("Inputs", headings, rows))
+    if surroundings := surroundings_grid(result):
+        yield table(surroundings)
     pairs = [("lossaudit", result.version), *result.environment.items()]
     yield _pairs("Environment", [(name, value) for name, value in pairs if value])
     yield _pairs(

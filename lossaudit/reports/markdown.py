@@ -25,6 +25,7 @@ from lossaudit.rendering.sections import (
     is_identification,
     witness_grids,
 )
+from lossaudit.rendering.surroundings_grid import surroundings_grid
 
 MOST_BYTES = 900 * 1024
 MARGIN = 2_000
@@ -83,6 +84,8 @@ def _blocks(result: Result) -> Iterator[Block]:
         yield _findings(result)
     for witness in result.witnesses:
         yield from _of_witness(result, witness)
+    if surroundings := surroundings_grid(result):
+        yield _of_grid(surroundings, "###")
     if result.skipped:
         grid = Grid(
             "Skipped",

@@ -33,6 +33,24 @@ def read_bytes(path: Path, what: str) -> bytes:
         raise UsageError(f"{what} {str(path)!r} cannot be read: {reason}") from None
 
 
+def config_files(path: Path) -> list[Path]:
+    """The config files that a spec file names, each once; none where it cannot be read.
+
+    Args:
+        path: of a spec file that has been loaded.
+    """
+    root, _ = compose_yaml(read_bytes(path, "the spec").decode("utf-8-sig", "replace"))
+    found: list[Path] = []
+    for section in ("parameters", "training"):
+        node = root.find(section) if root is not None else None
+        inner = node.value if node is not None else None
+        for entry in inner.values() if isinstance(inner, dict) else ():
+            file = entry.find("file")
+            if file is not None and path.parent / file.text not in found:
+                found.append(path.parent / file.text)
+    return found
+
+
 def read_weights(
     file: SpecFile, root: Node, folder: Path, problems: list[Problem]
 ) -> dict[str, float]:

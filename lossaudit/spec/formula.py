@@ -11,12 +11,10 @@ atom        number | name | `any tag` | function "(" arguments ")" | "(" sum ")"
 from __future__ import annotations
 
 import math
-import re
 from fractions import Fraction
 
-from msgspec import Struct
-
 from lossaudit.errors import FormulaError
+from lossaudit.spec.tokens import Token, tokens_of
 from lossaudit.spec.tree import (
     FUNCTIONS,
     Call,
@@ -39,17 +37,6 @@ DEEPEST = 60
 DEEPEST_TREE = 200
 LARGEST_EXPONENT = 64
 
-_TOKEN = re.compile(
-    r"""\s*(?:
-    (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)
-  | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
-  | (?P<quoted>`[^`\x00-\x1f\x7f-\x9f]+`)
-  | (?P<operator>\*\*|<=|>=|==|!=|[-+*/()<>,])
-  | (?P<end>\Z)
-    )""",
-    re.VERBOSE,
-)
-
 _ARITY = {
     "abs": (1, 1),
     "exp": (1, 1),
@@ -58,12 +45,6 @@ _ARITY = {
     "min": (2, 64),
     "max": (2, 64),
 }
-
-
-class _Token(Struct, frozen=True):
-    kind: str
-    text: str
-    column: int
 
 
 def parse_formula(text: str) -> Expr:
@@ -81,35 +62,13 @@ def parse_formula(text: str) -> Expr:
     """
     if len(text) > LONGEST:
         raise FormulaError(f"{len(text):,} characters are too long", text, LONGEST)
-    return _Parser(text, _tokens(text)).whole()
-
-
-def _tokens(text: str) -> list[_Token]:
-    tokens: list[_Token] = []
-    position = 0
-    while True:
-        match = _TOKEN.match(text, position)
-        if match is None or match.lastgroup is None:
-            start = position + len(text[position:]) - len(text[position:].lstrip())
-            raise FormulaError(
-                f"{text[start]!r} is not part of the formula language",
-                text,
-                start,
-                expected="numbers, names, + - * / **, parentheses, and "
-                + ", ".join(sorted(FUNCTIONS)),
-                hint="put a tag that is no plain identifier in backquotes: `train/loss`",
-            )
-        kind = match.lastgroup
-        tokens.append(_Token(kind, match[kind], match.start(kind)))
-        if kind == "end":
-            return tokens
-        position = match.end()
+    return _Parser(text, tokens_of(text)).whole()
 
 
 class _Parser:
     """Recursive descent with a bounded depth; one token of look-ahead."""
 
-    def __init__(self, text: str, tokens: list[_Token]) -> None:
+    def __init__(self, text: str, tokens: list[Token]) -> None:
         self.text = text
         self.tokens = tokens
         self.index = 0
@@ -125,10 +84,10 @@ class _Parser:
         return expr
 
     @property
-    def here(self) -> _Token:
+    def here(self) -> Token:
         return self.tokens[self.index]
 
-    def take(self, *operators: str) -> _Token | None:
+    def take(self, *operators: str) -> Token | None:
         token = self.here
         if token.kind == "operator" and token.text in operators:
             self.index += 1
@@ -200,7 +159,7 @@ class _Parser:
             raise self.error("parentheses", "powers of powers need parentheses")
         return Power(base, exponent)
 
-    def number(self, token: _Token, sign: str = "") -> Number:
+    def number(self, token: Token, sign: str = "") -> Number:
         if len(token.text) > 60 or not math.isfinite(float(token.text)):
             raise FormulaError(f"number {token.text[:20]} is out of range", self.text, token.column)
         return Number(Fraction(sign + token.text), sign + token.text)
@@ -224,7 +183,7 @@ class _Parser:
             return inner
         raise self.error("a number, a name or (")
 
-    def call(self, token: _Token) -> Expr:
+    def call(self, token: Token) -> Expr:
         self.demand("(")
         if token.text == "sum":
             return self.family()

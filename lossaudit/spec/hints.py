@@ -7,6 +7,11 @@ from itertools import islice
 
 _MOST_NAMES = 1000
 
+FIRST_SPEC = (
+    "`lossaudit init LOG` starts a spec from a log, `lossaudit presets` lists those that are there"
+)
+"""Where a spec comes from, for somebody who has none."""
+
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint that names up to three known names near to this one; "" where none is near."""

@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from msgspec import Struct
 
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.tree import (
     RESERVED,
     Comparison,
@@ -25,7 +26,6 @@ from lossaudit.spec.tree import (
     names,
     number,
     rebuild,
-    render,
 )
 
 MOST_MONOMIALS = 20_000

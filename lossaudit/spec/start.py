@@ -13,12 +13,15 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.schema import Spec
-from lossaudit.spec.tree import render
+from lossaudit.spec.tree import RESERVED, Name
 from lossaudit.spec.write import quoted
 
 FALLBACK = "my-loss"
 _WIDTH = 96
+MOST_SHOWN = 4
+"""Terms of the rival that stands there as an example."""
 _FURTHER = """\
 # What each term is computed from, for `lossaudit recompute` (docs/replay-terms.md):
 # terms:
@@ -92,9 +95,19 @@ def _rivals(spec: Spec | None) -> str:
         "needs a row that refutes each of them."
     )
     if spec is None or not spec.rivals:
-        return notes + "# rivals:\n#   figure: loss_lip + 2.0*loss_latents\n"
+        return notes + f"# rivals:\n#   figure: {quoted(_other_formula(spec))}\n"
     lines = [f"  {quoted(name)}: {quoted(text)}\n" for name, (_, text) in spec.rivals.items()]
     return notes + "rivals:\n" + "".join(lines)
+
+
+def _other_formula(spec: Spec | None) -> str:
+    """A formula of the same terms with other weights, as an example that can be put to use."""
+    terms = [name for name in spec.tags if name not in RESERVED] if spec is not None else []
+    if not terms:
+        return "loss_lip + 2.0*loss_latents"
+    shown = [render(Name(term)) for term in terms[:MOST_SHOWN]]
+    text = " + ".join([*shown[:-1], f"2.0*{shown[-1]}"])
+    return text if text.isprintable() else "loss_lip + 2.0*loss_latents"
 
 
 def _log(known: Known) -> str:
@@ -111,7 +124,8 @@ def _log(known: Known) -> str:
         lines.append("  terms:\n")
         lines += [f"    {quoted(n)}: [{', '.join(map(quoted, t))}]\n" for n, t in renamed.items()]
     else:
-        lines.append("  # terms: {loss_lip: [loss/lip]}\n")
+        first = next(iter(spec.tags), "") if spec and _plain(spec) else "loss_lip"
+        lines.append(f"  # terms: {{{first}: [train/{first}]}}\n")
     lines.append(_comment("Where a number is no single step: mean:100, median:20, sum:8.", "  "))
     if spec is not None and spec.aggregates:
         lines.append("  aggregate:\n")

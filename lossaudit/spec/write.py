@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lossaudit.errors import LossauditError, UsageError
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.load import load_spec
 from lossaudit.spec.schema import Spec
-from lossaudit.spec.tree import render
 
 
 def spec_text(spec: Spec) -> str:

@@ -6,6 +6,7 @@ import fnmatch
 import hashlib
 import os
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
@@ -19,6 +20,10 @@ from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream, open_log
 
 EVENT_FILES = "*tfevents*"
+
+LOG_SUFFIXES = frozenset((".csv", ".tsv", ".json", ".jsonl", ".log", ".txt", ".parquet"))
+MOST_ENTRIES, MOST_NAMED = 1000, 4
+"""What is looked at and named where a folder stands for a log."""
 
 RESULT_OF_OURS = b'"schema": "lossaudit/'
 """How a stored result begins: it is no log."""
@@ -133,7 +138,7 @@ def _read_folder(
             "is a folder without event files",
             where=path,
             expected="a log file, or a folder that holds events.out.tfevents.* files",
-            hint=f"name the log itself, for example {path}/log.jsonl",
+            hint=_logs_inside(path),
         )
     log = Log(files[0])
     parts: list[ReadLog] = []
@@ -152,6 +157,23 @@ def _read_folder(
     damage = (*(d for p in parts for d in p.damage), *lost)
     changes = tuple(c for p in parts for c in p.changes)
     return ReadLog(log, damage, parts[0].reader, digest, changes)
+
+
+def _logs_inside(folder: str) -> str:
+    """What in a folder may be meant; nothing is opened."""
+    entries = sorted(islice(Path(folder).iterdir(), MOST_ENTRIES))
+    found = [str(p) for p in entries if p.suffix in LOG_SUFFIXES or (p.is_dir() and _has_events(p))]
+    if not found:
+        return f"name the log itself, for example {folder}/log.jsonl"
+    shown = ", ".join(found[:MOST_NAMED]) + (", ..." if len(found) > MOST_NAMED else "")
+    return f"name the log itself: {shown}; `lossaudit audit {folder}` finds all of a run's logs"
+
+
+def _has_events(folder: Path) -> bool:
+    try:
+        return any(fnmatch.fnmatch(p.name, EVENT_FILES) for p in islice(folder.iterdir(), 100))
+    except OSError:
+        return False
 
 
 def event_files(folder: str) -> list[str]:

@@ -16,6 +16,7 @@ from msgspec import Struct, field
 
 from lossaudit.errors import UsageError
 from lossaudit.witnesses.log import EVENT_FILES, recognised
+from lossaudit.witnesses.recorded_environment import is_recorded_environment
 from lossaudit.witnesses.replay.step_names import step_of
 from lossaudit.witnesses.replay.stored_kinds import kind_of_config, kind_of_tensors
 from lossaudit.witnesses.replay.weight_files import PICKLES
@@ -43,6 +44,7 @@ class RunFolder(Struct, frozen=True):
         batches: sample batches.
         checkpoints: files and folders of weights whose names tell a step.
         parts: {part: path} of the model, such as vae.
+        environments: the recorder's files of the training's own environment.
         skipped: (kind, what and why) of everything else.
     """
 
@@ -52,6 +54,7 @@ class RunFolder(Struct, frozen=True):
     batches: list[str] = field(default_factory=list)
     checkpoints: list[str] = field(default_factory=list)
     parts: dict[str, str] = field(default_factory=dict)
+    environments: list[str] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -81,6 +84,8 @@ def find_run(folder: str, allow_pickle: bool = False) -> RunFolder:
             events[str(path.parent)] = None
         elif path == spec:
             continue
+        elif is_recorded_environment(path):
+            run.environments.append(str(path))
         else:
             _sort_in(path, run, others, allow_pickle)
     run.logs.extend(events)

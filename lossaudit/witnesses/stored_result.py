@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lossaudit.errors import InputError
-from lossaudit.model.result import SCHEMA, Result
+from lossaudit.model.finding import Severity, Verdict
+from lossaudit.model.result import SCHEMA, ExitCode, Result
 from lossaudit.witnesses.stream import open_log
 
 LARGEST = 8 << 20
@@ -21,6 +22,16 @@ DEEPEST = 40
 
 LONGEST = 300
 """Characters of a message, which may quote the file."""
+
+_CODES = {
+    Verdict.PASS: (ExitCode.PASS, ExitCode.FINDING, ExitCode.DAMAGED),
+    Verdict.FAIL: (ExitCode.PASS, ExitCode.FINDING, ExitCode.DAMAGED),
+    Verdict.INCONCLUSIVE: (
+        *(ExitCode.PASS, ExitCode.FINDING),
+        *(ExitCode.INCONCLUSIVE, ExitCode.DAMAGED),
+    ),
+}
+"""0 for FAIL where every finding is accepted, for INCONCLUSIVE where that is allowed."""
 
 _MARK = re.compile(rb'\A(?:\xef\xbb\xbf)?\s*\{[^\0]*?"schema"\s*:\s*"lossaudit/')
 _LOOK = 1 << 14
@@ -58,7 +69,10 @@ def read_result(path: str) -> Result:
         document = json.loads(_content(path), object_pairs_hook=_object, parse_constant=_refuse)
         if _is_deeper(document, DEEPEST):
             raise ValueError(f"more than {DEEPEST} levels are nested")
-        return decode_result(document)
+        result = decode_result(document)
+        if fault := contradiction(result):
+            raise ValueError(fault)
+        return result
     except (ValueError, RecursionError) as error:  # a JSONDecodeError is a ValueError
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         reason = reason if len(reason) <= LONGEST else f"{reason[:LONGEST]}..."
@@ -70,8 +84,29 @@ def read_result(path: str) -> Result:
         ) from None
 
 
+def contradiction(result: Result) -> str:
+    """What no audit of ours says, in words: a verdict, findings and exit code at odds; "" if none.
+
+    A result that was changed by hand shall not be shown as an audit, nor end a job with success.
+    """
+    code, verdict = result.exit_code, result.verdict
+    if code not in _CODES[verdict]:
+        return f"its exit code {int(code)} does not go with its verdict {verdict.value}"
+    counted = [f for f in result.findings if f.severity.rank >= result.fail_on.rank]
+    counted = [f for f in counted if f.check != "damaged-input" and not f.known]
+    if bool(counted) != (code is ExitCode.FINDING):
+        said = f"{len(counted):,} of its findings count" if counted else "no finding of it counts"
+        return f"its exit code is {int(code)}, and {said}"
+    # `balance` warns of a formula that the log refutes; every other command has an error.
+    if verdict is Verdict.FAIL and all(f.severity is Severity.NOTE for f in result.findings):
+        return "its verdict is FAIL, and no finding says why"
+    if verdict is not Verdict.INCONCLUSIVE and verdict not in {w.verdict for w in result.witnesses}:
+        return f"its verdict is {verdict.value}, and that of no witness is"
+    return ""
+
+
 def _content(path: str) -> bytes:
-    stream = open_log(path)
+    stream = open_log(path, "a result, as `--report json=FILE` writes it")
     content = bytearray()
     try:
         for piece in stream.blocks():

@@ -41,6 +41,7 @@ class LogStream(Struct):
     damage: list[Damage] = field(default_factory=list)
     head: bytes = b""
     at_once: int = 1
+    _compressed: bool = False
     _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
     _pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
     _read: int = 0
@@ -54,6 +55,16 @@ class LogStream(Struct):
             start += piece
         self.head = bytes(start[:HEAD])
         self._pieces = _chain(bytes(start), pieces)
+
+    def path(self) -> str | None:
+        """What another process may open to read the same content, whatever the log's name becomes.
+
+        None where the content is not a regular file as it stands, or the system has no such names.
+        """
+        if self._compressed or self._watch.opened is None:
+            return None
+        path = f"/proc/{os.getpid()}/fd/{self.stored.fileno()}"
+        return path if os.path.exists(path) else None  # noqa: PTH110 - it never raises
 
     def blocks(self) -> Iterator[bytes]:
         """The content in pieces of about 1 MiB, or `at_once` of them; may be consumed once."""
@@ -98,6 +109,7 @@ class LogStream(Struct):
         while 0 < len(first) < len(ZSTD_MAGIC) and (more := next(stored, b"")):
             first += more  # a pipe may give less than a magic number at a time
         pieces = _chain(first, stored)
+        self._compressed = first.startswith((GZIP_MAGIC, ZSTD_MAGIC))
         if first.startswith(GZIP_MAGIC):
             return self._until_broken(_gunzip(pieces), "gzip")
         if first.startswith(ZSTD_MAGIC):
@@ -209,8 +221,12 @@ def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
         raise _CutError("the file ends inside a compressed frame")
 
 
-def open_log(path: str) -> LogStream:
+def open_log(path: str, expected: str = "a log file") -> LogStream:
     """Open a log file, or standard input for "-".
+
+    Args:
+        path: of the file.
+        expected: what the user is told that it should have been.
 
     Raises:
         InputError: if it is missing, no regular file or pipe, or cannot be read.
@@ -220,8 +236,8 @@ def open_log(path: str) -> LogStream:
     try:
         mode = os.stat(path).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-            raise InputError("not a regular file or a pipe", where=path, expected="a log file")
+            raise InputError("not a regular file or a pipe", where=path, expected=expected)
         return LogStream(path, open(path, "rb"))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot be read: {reason}", where=path, expected="a log file") from None
+        raise InputError(f"cannot be read: {reason}", where=path, expected=expected) from None

@@ -80,7 +80,8 @@ def test_inconclusive_fails_unless_it_is_allowed(folder: Path) -> None:
 
 
 def test_an_error_of_use_gives_no_verdict(folder: Path) -> None:
-    code, outputs, _, summary = run_action(folder, logs="good.csv", spec="missing.yaml")
+    code, outputs, said, summary = run_action(folder, logs="good.csv", spec="missing.yaml")
+    assert "::error title=lossaudit could not audit::exit code 2" in said
     assert (code, summary) == (2, "")
     assert outputs == {"verdict": "", "exit-code": "2", "sarif-file": ""}
 

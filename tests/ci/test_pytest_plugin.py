@@ -54,6 +54,7 @@ def test_the_figures_formula_fails_with_the_reports_own_words(folder: Path) -> N
     assert "Agreement" in done.stdout
     assert "Traceback" not in done.stdout
     assert "1 failed" in done.stdout
+    assert "Failed: FAIL musetalk-v1" in done.stdout  # of pytest's summary
 
 
 def test_a_log_that_follows_the_rival_fails(folder: Path) -> None:

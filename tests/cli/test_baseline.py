@@ -9,9 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+
+from lossaudit.recorder import Recorder
 
 ROOT = Path(__file__).parents[2]
 FORMULA = ["-f", "loss = 2*a + b"]
+SPEC = """\
+name: two-terms
+formula: 3.0*a + b
+terms:
+  a: {kind: l1, reduction: mean, prediction: x, target: y}
+  b: {kind: mse, reduction: mean, prediction: x, target: y}
+log: {total: [total], terms: {a: [a], b: [b]}}
+"""
 
 
 def lossaudit(*args: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -123,6 +134,59 @@ def test_a_faulty_baseline_is_refused_with_its_place(folder: Path, text: str, me
     done = lossaudit("check", "log.csv", *FORMULA, "--baseline", "known.yaml", cwd=folder)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A folder with a recorded run whose spec declares another formula than was trained."""
+    (tmp_path / ".git").mkdir()
+    recorder = Recorder(tmp_path / "run", every=1)
+    for step in range(1, 5):
+        x = torch.linspace(-1, step, 32, requires_grad=True)
+        a, b = x.abs().mean(), x.square().mean()
+        recorder.record(step, 2.0 * a + b, {"a": a, "b": b}, {"x": x, "y": torch.zeros(32)})
+    assert recorder.lost == ()
+    (tmp_path / "run" / "lossaudit.yaml").write_text(SPEC)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["audit", "run"],
+        ["recompute", "-b", "run/batches", "--spec", "run/lossaudit.yaml"],
+        ["check", "run/record/terms.jsonl", "--spec", "run/lossaudit.yaml"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_every_command_that_judges_takes_one(run: Path, command: list[str]) -> None:
+    first = lossaudit(*command, "--format", "json", "--write-baseline", "known.yaml", cwd=run)
+    assert first.returncode == 1, first.stderr
+    known = run / "known.yaml"
+    faulty = lossaudit(*command, "--baseline", "known.yaml", cwd=run)
+    assert (faulty.returncode, faulty.stdout) == (2, "")
+    assert "the entry has no reason" in faulty.stderr
+    known.write_text(known.read_text().replace("reason: ''", "reason: see issue 12"))
+    options = ("--baseline", "known.yaml", "--format", "json", "--output", "result.json")
+    again = lossaudit(*command, *options, cwd=run)
+    assert again.returncode == 0, again.stderr
+    result = json.loads((run / "result.json").read_text())
+    assert (result["verdict"], result["exit_code"]) == ("FAIL", 0)
+    assert {f["known"] for f in result["findings"] if f["severity"] == "error"} == {"see issue 12"}
+    assert "known.yaml" in [i["path"] for i in result["reproduction"]["inputs"]]
+    verified = lossaudit("verify", "result.json", cwd=run)
+    assert verified.stdout.startswith("✓ verified: FAIL two-terms, identical"), verified.stdout
+    known.write_text(known.read_text().replace("issue 12", "issue 13"))
+    changed = lossaudit("verify", "result.json", "--format", "json", cwd=run)
+    assert json.loads(changed.stdout)["differences"][0]["where"] == "known.yaml"
+
+
+@pytest.mark.parametrize("target", ["run/record/terms.jsonl", "run/lossaudit.yaml"])
+def test_an_audits_baseline_may_not_replace_what_is_audited(run: Path, target: str) -> None:
+    before = (run / target).read_bytes()
+    done = lossaudit("audit", "run", "--write-baseline", target, cwd=run)
+    assert done.returncode == 2, done.stdout
+    assert (run / target).read_bytes() == before
 
 
 def test_it_may_not_replace_the_log(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -121,7 +122,8 @@ def test_nothing_declared_exits_with_2() -> None:
     assert done.stderr == (
         "nothing is declared\n"
         "  expected: either --spec NAME_OR_PATH or --formula 'TOTAL = EXPRESSION'\n"
-        "  try: `lossaudit presets` lists the specs that are there\n"
+        "  try: `lossaudit init LOG` starts a spec from a log, `lossaudit presets` lists those "
+        "that are there\n"
     )
 
 
@@ -196,7 +198,7 @@ def test_ascii_terminal_gets_text_without_a_crash() -> None:
 
 def test_a_bug_of_ours_exits_with_70_and_a_traceback() -> None:
     code = (
-        "import lossaudit.cli.check as c\n"
+        "import lossaudit.audit as c\n"
         "c.check_logs = lambda *a: 1 / 0\n"
         "from lossaudit.cli.main import main\n"
         f"import sys; sys.argv = ['lossaudit', 'check', {MAIN!r}, '-s', 'musetalk-v1']; main()"
@@ -299,3 +301,22 @@ def test_columns_sets_the_width_in_a_pipe(
 ) -> None:
     monkeypatch.setenv("COLUMNS", said)
     assert page_of_output().width == width
+
+
+def test_a_folder_that_is_no_log_names_the_logs_in_it(tmp_path: Path) -> None:
+    (tmp_path / "tb").mkdir()
+    (tmp_path / "tb" / "events.out.tfevents.1").touch()
+    (tmp_path / "log.csv").touch()
+    (tmp_path / "model.pt").touch()
+    done = lossaudit("check", str(tmp_path), "-s", "musetalk-v1")
+    assert f"  try: name the log itself: {tmp_path}/log.csv, {tmp_path}/tb; " in done.stderr
+    assert "model.pt" not in done.stderr
+
+
+def test_weights_that_no_row_stretch_allows_are_not_called_alike(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    rng = random.Random(3)
+    rows = [[rng.random() for _ in "abc"] for _ in range(60)]
+    log.write_text("loss,a,b\n" + "".join(f"{c!r},{a!r},{b!r}\n" for a, b, c in rows))
+    done = lossaudit("check", str(log), "-f", "loss = a + b")
+    assert "nothing: no weights fit" in done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,26 @@ def test_damage_is_the_exit_code_and_the_rest_is_used(tmp_path: Path, spec: str)
 
 LIP = [((7 * k) % 31) / 31 + 0.1 for k in range(40)]
 LAT = [((11 * k) % 37) / 37 + 0.2 for k in range(40)]
+
+
+def test_the_next_command_reads_the_log_as_init_did(tmp_path: Path, spec: str) -> None:
+    log = tmp_path / "log.txt"
+    lines = [f"<{2 * a + b!r};{a!r};{b!r}>" for a, b in zip(LIP, LAT, strict=True)]
+    log.write_text("\n".join(lines) + "\n")
+    pattern = "<(?P<loss>[^;]+);(?P<lip>[^;]+);(?P<lat>[^>]+)>"
+    done = lossaudit("init", str(log), "--pattern", pattern, "--output", spec)
+    (line,) = [line for line in done.stdout.splitlines() if "lossaudit check" in line]
+    again = lossaudit(*shlex.split(line)[2:], "--format", "concise")
+    assert again.stdout.startswith("PASS"), line
+
+
+def test_the_example_of_a_rival_can_be_put_to_use(tmp_path: Path, spec: str) -> None:
+    log = tmp_path / "log.jsonl"
+    rows = [{"loss": 2 * a + b, "x/lip": a, "lat": b} for a, b in zip(LIP, LAT, strict=True)]
+    log.write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    lossaudit("init", str(log), "--output", spec)
+    text = Path(spec).read_text()
+    text = text.replace("# rivals:", "rivals:").replace("#   figure:", "  figure:")
+    Path(spec).write_text(text)
+    done = lossaudit("check", str(log), "--spec", spec, "--format", "concise")
+    assert "1 named rival is refuted" in done.stdout, text

@@ -25,6 +25,10 @@ AUDITS = {
         "musetalk-v1",
     ],
     "balance": ["balance", "fixtures/musetalk-tiny/runs/main/events", "--spec", "musetalk-v1"],
+    "balance of a refuted log": [
+        *("balance", "fixtures/musetalk-tiny/runs/figure/log.jsonl"),
+        *("--spec", "musetalk-v1"),
+    ],
     "identify": ["identify", "fixtures/musetalk-tiny/runs/figure/log.jsonl"],
 }
 
@@ -85,6 +89,36 @@ def test_what_is_no_result_is_refused(tmp_path: Path, content: bytes, message: s
     assert done.returncode == 4
     assert message in done.stderr.decode()
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"verdict": "FAIL"}, "its verdict is FAIL, and no finding says why"),
+        ({"verdict": "FAIL", "exit_code": 3}, "its exit code 3 does not go with its verdict FAIL"),
+        ({"exit_code": 70}, "its exit code 70 does not go with its verdict PASS"),
+        ({"exit_code": 1}, "its exit code is 1, and no finding of it counts"),
+        ({"witnesses": []}, "its verdict is PASS, and that of no witness is"),
+        (
+            {"findings": [{"check": "x", "severity": "error", "message": "m"}]},
+            "its exit code is 0, and 1 of its findings count",
+        ),
+        ({"series": {"step": [1], "total": [1.0, 2.0]}}, "the lists of its series"),
+        ({"series": {"total": [1.0]}}, "the lists of its series"),
+    ],
+    ids=["FAIL", "FAIL-3", "70", "1", "no witness", "hidden error", "ragged", "no step"],
+)
+def test_a_result_at_odds_with_itself_is_refused(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    """Changed by hand: such a result is no audit of ours, and no job may succeed on it."""
+    stored = tmp_path / "result.json"
+    lossaudit(*AUDITS["pass"], "--quiet", "--report", f"json={stored}")
+    document = json.loads(stored.read_text())
+    stored.write_text(json.dumps(document | changes))
+    done = lossaudit("report", stored, "--quiet", "--report", f"html={tmp_path / 'page.html'}")
+    assert done.returncode == 4, done.stderr
+    assert message in done.stderr.decode()
 
 
 def test_an_absolute_path_and_a_folder_below_are_named_as_in_the_repository(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -91,6 +92,67 @@ def test_the_spec_that_an_audit_finds_in_the_folder_is_an_input_too(run: Path) -
     assert [d["now"] for d in found if d["kind"] == "spec"] == [
         "formula: 2.5*loss_lip + loss_latents"
     ]
+
+
+def test_a_weight_changed_in_a_config_file_is_a_changed_input(run: Path) -> None:
+    shutil.copy(run / "spec.yaml", run / "my.yaml")
+    edit(run / "my.yaml", "formula: 2.0*loss_lip", "formula: lip*loss_lip")
+    with (run / "my.yaml").open("a") as spec:
+        spec.write("parameters: {lip: {file: train.yaml, key: loss.lip}}\n")
+    (run / "train.yaml").write_text("loss: {lip: 2.0, gan: 1.0}\n")
+    options = ("--spec", "my.yaml", "--quiet", "--report", "json=result.json")
+    assert lossaudit(run, "check", "log.jsonl", *options).returncode == 0
+    assert differences(run) == []
+    edit(run / "train.yaml", "lip: 2.0", "lip: 2.5")
+    ran = lossaudit(run, "verify", "result.json")
+    assert "then, now FAIL; 1 input changed" in ran.stdout
+    assert [d["where"] for d in differences(run) if d["kind"] == "input"] == ["train.yaml"]
+    (run / "train.yaml").unlink()
+    assert (
+        "1 of 3 inputs are not here: train.yaml" in lossaudit(run, "verify", "result.json").stderr
+    )
+
+
+def test_a_changed_baseline_is_a_changed_input(run: Path) -> None:
+    edit(run / "log.jsonl", '"loss_lip": 0.49', '"loss_lip": 0.48')
+    options = ("log.jsonl", "--spec", "spec.yaml", "--quiet")
+    lossaudit(run, "check", *options, "--write-baseline", "known.yaml")
+    edit(run / "known.yaml", "reason: ''", "reason: edited by hand")
+    accepted = ("--baseline", "known.yaml", "--report", "json=result.json")
+    assert lossaudit(run, "check", *options, *accepted).returncode == 0
+    assert differences(run) == []
+    edit(run / "known.yaml", "edited by hand", "for no reason")
+    found = differences(run)
+    assert [d["where"] for d in found if d["kind"] == "input"] == ["known.yaml"]
+
+
+def test_reports_written_into_the_run_contradict_nothing(run: Path) -> None:
+    (run / "run").mkdir()
+    shutil.move(run / "log.jsonl", run / "run" / "log.jsonl")
+    shutil.move(run / "spec.yaml", run / "run" / "lossaudit.yaml")
+    kinds = {"json": "result.json", "markdown": "report.md", "junit": "r.xml", "gitlab": "q.json"}
+    reports = [f"--report={kind}=run/{name}" for kind, name in kinds.items()]
+    made = lossaudit(run, "audit", "run", "--quiet", *reports)
+    assert made.returncode == 0, made.stderr
+    ran = lossaudit(run, "verify", "run/result.json")
+    assert ran.returncode == 0, ran.stdout
+    assert "✓ verified: PASS musetalk-v1, identical" in ran.stdout
+    assert "report.md" in ran.stdout
+
+
+def test_a_run_copied_out_of_its_repository_is_identical(run: Path) -> None:
+    inside = run / "repository" / "runs"
+    inside.mkdir(parents=True)
+    (run / "repository" / ".git").mkdir()
+    for name in ("log.jsonl", "spec.yaml"):
+        shutil.copy(run / name, inside / name)
+    options = ("--spec", "spec.yaml", "--quiet", "--report", "json=result.json")
+    assert lossaudit(inside, "check", "log.jsonl", *options).returncode == 0
+    copy = run / "copy"
+    shutil.copytree(inside, copy)
+    ran = lossaudit(copy, "verify", "result.json")
+    assert ran.returncode == 0, ran.stdout
+    assert "verified: PASS musetalk-v1, identical" in ran.stdout
 
 
 def test_inputs_are_found_from_the_results_own_folder(run: Path) -> None:
@@ -197,3 +259,30 @@ def test_diff_tells_the_figures_run_from_the_codes(run: Path) -> None:
     assert ran.stdout.startswith("FAIL: the runs optimise different losses")
     same = lossaudit(run, "diff", "result.json", "result.json", "--format", "json")
     assert json.loads(same.stdout)["verdict"] == "PASS"
+
+
+def test_a_result_that_is_not_there_is_no_missing_log(tmp_path: Path) -> None:
+    ran = lossaudit(tmp_path, "verify", "result.json")
+    assert ran.returncode == 4
+    assert "expected: a result, as `--report json=FILE` writes it" in ran.stderr
+
+
+def test_another_processor_moves_numbers_within_their_bounds(tmp_path: Path) -> None:
+    """A processor without vector instructions is another device, whose sums have another order."""
+    import torch
+
+    if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
+        pytest.skip("this processor has no vector instructions to do without")
+    shutil.copytree(LOG.parent, tmp_path / "run")
+    without = {**os.environ, "ATEN_CPU_CAPABILITY": "default"}
+    command = [sys.executable, "-m", "lossaudit", "audit", "run", "--device", "cpu", "--quiet"]
+    report = ["--report", "json=result.json"]
+    subprocess.run([*command, *report], cwd=tmp_path, env=without, check=True)
+    ran = lossaudit(tmp_path, "verify", "result.json")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("✓ verified: PASS musetalk-tiny, within the stated bounds\n")
+    found = differences(tmp_path)
+    assert {d["kind"] for d in found} == {"within bounds", "environment"}
+    (kernels,) = (d for d in found if d["kind"] == "environment")
+    assert kernels["where"].endswith("environment.cpu_kernels")
+    assert kernels["was"].startswith("DEFAULT")

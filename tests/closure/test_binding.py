@@ -11,8 +11,8 @@ from lossaudit.audit import check_logs
 from lossaudit.closure.binding import bind
 from lossaudit.model.log import Log
 from lossaudit.model.table import Column, Table
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.load import load_spec, spec_from_formula
-from lossaudit.spec.tree import render
 
 
 def table(*tags: str, rows: int = 20) -> Log:

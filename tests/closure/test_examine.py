@@ -165,7 +165,7 @@ def test_fold_of_two_halves_is_the_fold_of_the_whole() -> None:
             Closure(binding.declared, binding.rivals),
             Preparation(binding, keys, spec.dtype),
         )
-        for rows in Join(log, "loss", ["a", "b"], keys).rows():
+        for rows in Join.of(log, "loss", ["a", "b"], keys).rows():
             fold.update(rows, preparation.prepare(rows))
         return fold
 

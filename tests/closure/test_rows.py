@@ -28,7 +28,7 @@ def log_of(
 
 def join_rows(log: Log, total: str, tags: list[str], keys: Keys, duplicates: str = "all") -> Rows:
     """All rows at once; the number of repeated steps is that of all blocks."""
-    blocks = list(Join(log, total, tags, keys, duplicates).rows())
+    blocks = list(Join.of(log, total, tags, keys, duplicates).rows())
     first = blocks[0]
     return replace(
         first,

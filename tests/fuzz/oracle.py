@@ -42,6 +42,9 @@ class Pieces:
     def head(self) -> bytes:
         return self.content[:HEAD]
 
+    def path(self) -> None:
+        """It has no name that another process could open."""
+
     def blocks(self) -> Iterator[bytes]:
         at, size = 0, max(self.size, LEAST_FIRST)
         while at < len(self.content):

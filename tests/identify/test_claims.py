@@ -170,6 +170,20 @@ def test_learning_rate_is_no_term_however_well_it_fits(tmp_path: Path, noise: Co
     assert answer(result).formula == "loss = a + lr"
 
 
+def test_learning_rate_that_never_changes_makes_no_room_for_a_formula(
+    tmp_path: Path, noise: Columns
+) -> None:
+    falling = np.linspace(9, 0.5, 60)
+    a, b = ((falling + noise["a"]).astype(np.float32), (1 + 0.3 * noise["b"]).astype(np.float32))
+    late = np.concatenate([b[:1], b[:-1]])  # logged one step too late
+    columns = {"loss": a + b, "a": a, "b": late}
+    without = ask(tmp_path, columns)
+    result = ask(tmp_path, {**columns, "lr": np.full(60, 0.01)})
+    assert result.reason == without.reason
+    assert result.reason.startswith("loss: no weighted sum of 2 columns gives it on every row")
+    assert answer(result).formula == ""
+
+
 def test_constant_that_is_no_column_is_said(tmp_path: Path, noise: Columns) -> None:
     total = noise["a"] + noise["b"] + 0.5
     result = ask(tmp_path, {"loss": total, "a": noise["a"], "b": noise["b"]})
@@ -230,7 +244,7 @@ def test_empty_and_missing_columns_say_so(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text('{"step": 1}\n{"step": 2}\n')
     result = identify_logs(Question(), [str(tmp_path / "log.jsonl")])[0]
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert "no column is called a loss or a total" in result.reason
+    assert "no column is called a loss or a total: the log has `step`; " in result.reason
     (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n')
     result = identify_logs(Question(), [str(tmp_path / "log.jsonl")])[0]
     assert result.reason == "loss: no other column could be a term"

@@ -29,6 +29,7 @@ def test_two_processes_over_gloo(tmp_path: Path) -> None:
         assert process.returncode == 0, said.decode()
     assert files_of(tmp_path / "default") == [
         *(f"batches/step-0000{step}.safetensors" for step in ("01", "04", "07", "10")),
+        "record/environment.jsonl",
         "record/terms.jsonl",
         "record/weights.jsonl",
     ]
@@ -37,6 +38,8 @@ def test_two_processes_over_gloo(tmp_path: Path) -> None:
         "batches/step-000007.safetensors",
         "batches/step-000010.rank-001.safetensors",
         "batches/step-000010.safetensors",
+        "record/environment.jsonl",
+        "record/environment.rank-001.jsonl",
         "record/terms.jsonl",
         "record/terms.rank-001.jsonl",
         "record/weights.jsonl",

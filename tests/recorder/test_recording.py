@@ -56,6 +56,8 @@ def test_batch_holds_what_the_terms_were_computed_from(tmp_path: Path) -> None:
     _, (_, total, lip, latents) = train(recorder, range(3, 5))
     metadata, tensors = batch_of(tmp_path / "batches" / "step-000004.safetensors")
     rng, weights = metadata.pop("rng"), metadata.pop("weights")
+    told = json.loads(metadata.pop("environment"))
+    assert (told["torch"], told["device"], told["seed"]) == (torch.__version__, "cpu", "4")
     assert metadata == {
         "step": "4",
         "total": repr(total),
@@ -167,6 +169,7 @@ def test_hostile_names_stay_names(tmp_path: Path) -> None:
     assert recorder.lost == ()
     assert files_of(tmp_path) == [
         "run/batches/step-000001.safetensors",
+        "run/record/environment.jsonl",
         "run/record/terms.jsonl",
         "run/record/weights.jsonl",
     ]

@@ -14,6 +14,31 @@ from lossaudit.model.result import ExitCode, Result, Weight, Witness
 RUN = "runs/2024-05-01_musetalk_stage1_lip"
 
 
+PASSES = {
+    "forward_pass": "float32, autocast to float16",
+    "second_pass": "float32 and TF32",
+    "draws": "seeds 0 to 7",
+}
+COMPUTED_WITH = {
+    "device": "cuda:0",
+    "device_name": "NVIDIA H100 80GB HBM3",
+    "default_dtype": "float32",
+    "matmul_precision": "highest",
+    "deterministic_algorithms": "off",
+    "threads": "16",
+    "cudnn_deterministic": "on",
+    "cublas_workspace": "not set",
+}
+TRAINED_WITH = COMPUTED_WITH | {
+    "python": "3.10.12",
+    "torch": "2.1.2+cu121",
+    "device_name": "Tesla V100-SXM2-32GB",
+    "cudnn_deterministic": "off",
+    "mixed_precision": "fp16",
+    "seed": "42 / 41",
+}
+
+
 def term(value: float, radius: float) -> Recomputed:
     return Recomputed(value, value * (1 + 2e-8), value - radius, value + radius)
 
@@ -38,6 +63,7 @@ def replay(
         total_half=3.5e-8,
         total_source=f"{RUN}/events",
         caution="rounding of the forward pass measured against float64" if weights else "",
+        policy={"terms": "float32, float64"} | (PASSES if weights else {}),
     )
 
 
@@ -62,6 +88,7 @@ REPLAYED = Witness(
     shares=PASSING.shares,
     replays=STEPS,
     means={"total": 0.8279, "loss_lip": 0.2135, "loss_latents": 0.4017},
+    environment=COMPUTED_WITH,
 )
 AUDITED = replace(
     FAIL,
@@ -83,6 +110,8 @@ AUDITED = replace(
         ("replay", f"{STEPS[0].batch}: needs the weights that training began with"),
         ("checkpoint", f"{RUN}/checkpoint-500: no batch of step 501 is there"),
     ),
+    environment={"python": "3.11.7", "torch": "2.13.0+cu130", "numpy": "2.2.0"},
+    training=TRAINED_WITH,
 )
 ODD = replace(
     STEPS[0],
@@ -98,6 +127,14 @@ ODD = replace(
     given={HOSTILE: Interval(0.0, 0.0, 0.0)},
     caution=HOSTILE,
     files=(StoredFile(HOSTILE, HOSTILE, 0),),
+    policy={HOSTILE: HOSTILE},
+)
+ODD_WITNESS = replace(
+    REPLAYED,
+    source=HOSTILE,
+    replays=(ODD,),
+    means={HOSTILE: math.nan},
+    environment={HOSTILE: HOSTILE},
 )
 MANY = tuple(replace(STEPS[1], step=k, total_logged=None if k % 3 else 9.0) for k in range(40))
 SAMPLES: dict[str, Result] = {
@@ -106,8 +143,9 @@ SAMPLES: dict[str, Result] = {
         PASS,
         verdict=Verdict.INCONCLUSIVE,
         exit_code=ExitCode.DAMAGED,
-        witnesses=(replace(REPLAYED, source=HOSTILE, replays=(ODD,), means={HOSTILE: math.nan}),),
+        witnesses=(ODD_WITNESS,),
         findings=(),
+        training={HOSTILE: HOSTILE} | {f"key{k}": HOSTILE for k in range(2)},
     ),
     "replay-many": replace(PASS, witnesses=(replace(REPLAYED, replays=MANY),), findings=()),
 }

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 from samples import FAIL, HOSTILE_RESULT, PASS, REFUTED, SAMPLES, TWO_WITNESSES, UNTOLD_RIVAL
 
+from lossaudit.model.finding import Verdict
 from lossaudit.model.report import Page
 from lossaudit.model.result import ExitCode, Result
 from lossaudit.reports.full import REPORT
@@ -131,3 +132,23 @@ def test_matrix_of_many_witnesses_fits_80_columns_without_a_wrapped_cell() -> No
     assert len(matrix) == 2 + len(names)
     assert max(map(len, matrix)) <= 80
     assert "log record/terms.jsonl  ✗ refuted " in matrix[3]
+
+
+def test_of_several_witnesses_those_that_pass_have_a_line_each_unless_the_page_is_verbose() -> None:
+    failing = replace(PASS.witnesses[0], source="runs/1/bad.csv", verdict=Verdict.FAIL)
+    passing = [replace(PASS.witnesses[0], source=f"runs/1/{k}.csv") for k in range(3)]
+    result = replace(PASS, verdict=Verdict.FAIL, witnesses=(passing[0], failing, *passing[1:]))
+    text = REPORT.render(result, Page(100))
+    assert ("log runs/1/bad.csv: FAIL" in text, ".csv: PASS" in text) == (True, False)
+    assert text.count("How the log was read") == 1
+    passed = text[text.index("\nPassed\n") :]
+    assert [passed.count(f"log {k}.csv") for k in range(3)] == [1, 1, 1]
+    assert "Each in full: --verbose" in passed
+    whole = REPORT.render(result, Page(100, verbose=True))
+    assert whole.count("How the log was read") == 4
+    assert "\nPassed\n" not in whole
+
+
+def test_one_witness_alone_is_shown_in_full() -> None:
+    assert REPORT.render(PASS, Page(100)) == REPORT.render(PASS, Page(100, verbose=True))
+    assert "How the log was read" in REPORT.render(PASS, Page(100))

@@ -65,3 +65,31 @@ def test_a_log_has_no_bounds_within_which_its_numbers_may_differ() -> None:
     found = compare(PASS, replace(PASS, witnesses=(replace(witness, weights=weights),)))
     assert found
     assert all(d.contradicts for d in found)
+
+
+def test_a_digest_changed_by_hand_is_said() -> None:
+    forged = replace(PASS, witnesses=(replace(PASS.witnesses[0], sha256="0" * 64),))
+    (found,) = compare(forged, PASS)
+    assert found.contradicts
+    assert found.where.endswith("sha256")
+
+
+def test_what_it_was_computed_with_is_compared_and_contradicts_nothing() -> None:
+    before, step = AUDITED.witnesses
+    steps = (replace(step.replays[0], policy={"terms": "bfloat16, float64"}), *step.replays[1:])
+    other = replace(step, environment=dict(step.environment) | {"threads": "2"}, replays=steps)
+    found = compare(AUDITED, replace(AUDITED, witnesses=(before, other)))
+    assert kinds(found) == {Kind.ENVIRONMENT}
+    assert [(d.where.rpartition(": ")[2], d.was, d.now) for d in found] == [
+        ("environment.threads", "16", "2"),
+        ("step 1 policy.terms", "float32, float64", "bfloat16, float64"),
+    ]
+
+
+def test_a_result_that_tells_nothing_of_its_surroundings_is_still_verified() -> None:
+    before, step = AUDITED.witnesses
+    silent = tuple(replace(r, policy={}) for r in step.replays)
+    old = replace(
+        AUDITED, witnesses=(before, replace(step, environment={}, replays=silent)), training={}
+    )
+    assert compare(old, AUDITED) == []

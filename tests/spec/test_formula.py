@@ -14,6 +14,7 @@ from lossaudit.errors import FormulaError
 from lossaudit.numerics.bounded import Arithmetic
 from lossaudit.spec.evaluate import evaluate
 from lossaudit.spec.formula import DEEPEST_TREE, LONGEST, parse_formula
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.normal_form import normal_form
 from lossaudit.spec.tree import (
     Call,
@@ -32,7 +33,6 @@ from lossaudit.spec.tree import (
     expand_families,
     families,
     names,
-    render,
     substitute,
 )
 

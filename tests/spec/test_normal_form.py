@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from lossaudit.numerics.bounded import Arithmetic
 from lossaudit.spec.evaluate import evaluate
 from lossaudit.spec.formula import parse_formula
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.normal_form import normal_form, to_expr
-from lossaudit.spec.tree import render
 
 
 def form(text: str):

@@ -35,6 +35,8 @@ if [ -f "$work/result.json" ]; then
   cat "$work/summary.md" >>"${GITHUB_STEP_SUMMARY:-/dev/null}"
 else
   sarif=
+  # the reason is on standard error, which no pull request shows
+  echo "::error title=lossaudit could not audit::exit code $code; the step's log says why"
 fi
 {
   echo "verdict=$verdict"

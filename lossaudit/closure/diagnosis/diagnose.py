@@ -27,8 +27,8 @@ from lossaudit.closure.diagnosis.residuals import ResidualCourse
 from lossaudit.closure.diagnosis.trailing import find_decay, find_window
 from lossaudit.closure.outcome import Outcome
 from lossaudit.closure.trial import Trial
+from lossaudit.spec.formula_text import render
 from lossaudit.spec.schema import Spec
-from lossaudit.spec.tree import render
 
 ORDER = (
     "rival-formula",

@@ -12,7 +12,8 @@ from lossaudit.closure.identify.certify import Bounds, least_squares, narrowed, 
 from lossaudit.closure.identify.sample import Sample
 from lossaudit.closure.program import WeightRows
 from lossaudit.numerics.plain_numbers import plain_text, read_interval
-from lossaudit.spec.tree import Expr, Name, Negation, Number, Product, Quotient, Sum, number, render
+from lossaudit.spec.formula_text import render
+from lossaudit.spec.tree import Expr, Name, Negation, Number, Product, Quotient, Sum, number
 
 MOST_DIGITS = 12
 

@@ -18,7 +18,7 @@ from lossaudit.closure.identify.sample import Sample
 from lossaudit.closure.identify.search import Pool, alternatives
 from lossaudit.closure.solver import OutOfEffortError
 from lossaudit.model.identification import FoundWeight, RunnerUp
-from lossaudit.spec.tree import render_name
+from lossaudit.spec.formula_text import render_name
 
 GIVEN_UP = "so many columns cost too much to tell apart; --total or --without TAG leaves fewer"
 

@@ -7,9 +7,10 @@ from msgspec import Struct
 from lossaudit.closure.identify.candidate import GIVEN_UP, Candidate
 from lossaudit.closure.identify.columns import Question, is_near, totals_of
 from lossaudit.closure.identify.one_total import Search, look_at
+from lossaudit.closure.identify.runners import listed
 from lossaudit.closure.keys import find_keys
 from lossaudit.model.log import Log
-from lossaudit.spec.tree import render_name
+from lossaudit.spec.formula_text import render_name
 
 
 class Identified(Struct, frozen=True):
@@ -32,7 +33,7 @@ def identify(log: Log, question: Question) -> Identified:
         return Identified(None, (), "no number was found in the log")
     totals = totals_of(log, question)
     if not totals:
-        return Identified(None, (), _no_total(question))
+        return Identified(None, (), _no_total(log, question))
     keys, looked = find_keys(log), list[Candidate]()
     best_rank = totals[0][1]
     for tag, rank in totals:
@@ -46,10 +47,14 @@ def identify(log: Log, question: Question) -> Identified:
     )
 
 
-def _no_total(question: Question) -> str:
+def _no_total(log: Log, question: Question) -> str:
+    columns = listed(sorted(log.columns))
     if question.total is not None:
-        return f"the log has no column `{question.total}`"
-    return "no column is called a loss or a total; --total TAG names it"
+        return f"the log has no column `{question.total}`: it has {columns}"
+    return (
+        f"no column is called a loss or a total: the log has {columns}; --total TAG names it, "
+        "--pattern how to read a line"
+    )
 
 
 def _chosen(near: list[Candidate], others: list[Candidate]) -> Identified:

@@ -20,6 +20,7 @@ from lossaudit.closure.identify.unfit import decay_of, why_unfit, window_of
 from lossaudit.closure.keys import Keys
 from lossaudit.closure.solver import Effort, OutOfEffortError
 from lossaudit.closure.sum_dtype import coarsest_of
+from lossaudit.model.identification import FoundWeight
 from lossaudit.model.log import Log
 from lossaudit.numerics.formats import FORMATS
 from lossaudit.spec.aggregate import aggregate_option
@@ -78,15 +79,23 @@ def look_at(search: Search, total: str) -> Candidate:
 
 
 def _with_no_terms(search: Search, base: Candidate, columns: Columns) -> Candidate | None:
-    """What fits once columns count that are no terms by their names; never established."""
+    """What fits once columns count that are no terms by their names; never established.
+
+    Such a column must itself be needed: where its weight may be 0 or anything, it is the digits
+    that it lacks, such as those of a learning rate that never changes, which make room for a fit.
+    """
     if not columns.no_terms:
         return None
     found = _try(search, base, [*columns.terms, *columns.no_terms])
     odd = [t for t in found.weights if t in columns.no_terms]
-    if found.formula is None or not odd:
+    if found.formula is None or not odd or any(_may_be_zero(found.weights[t]) for t in odd):
         return None
     needs = f"only a formula with {listed(odd)} fits, which by its name is no term of a loss"
     return replace(found, reason=needs)
+
+
+def _may_be_zero(weight: FoundWeight) -> bool:
+    return weight.low <= 0 <= weight.high
 
 
 def _try(search: Search, base: Candidate, tags: Sequence[str]) -> Candidate:

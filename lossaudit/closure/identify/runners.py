@@ -11,7 +11,7 @@ from lossaudit.closure.identify.evidence import Standing, settling_bounds
 from lossaudit.closure.identify.sample import Sample
 from lossaudit.closure.identify.search import Pool
 from lossaudit.model.identification import RunnerUp
-from lossaudit.spec.tree import render_name
+from lossaudit.spec.formula_text import render_name
 
 MOST_NAMED = 3
 MOST_TRIED = 20

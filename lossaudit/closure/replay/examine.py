@@ -20,17 +20,11 @@ from lossaudit.closure.replay.rows import NO_TOTAL, ReplayRows, declared_formula
 from lossaudit.closure.rivals import Candidate, rivals_of, same_as
 from lossaudit.model.finding import Location
 from lossaudit.model.replay import Hypothesis, Interval, Replay
+from lossaudit.spec.formula_text import render
+from lossaudit.spec.logged_weights import logged_weights
 from lossaudit.spec.normal_form import normal_form
 from lossaudit.spec.schema import Spec
-from lossaudit.spec.tree import (
-    RESERVED,
-    Expr,
-    names,
-    number,
-    ordered_names,
-    render,
-    substitute,
-)
+from lossaudit.spec.tree import RESERVED, Expr, names, number, ordered_names, substitute
 
 PRECEDENCE = (
     "rival-formula",
@@ -43,6 +37,11 @@ PRECEDENCE = (
 
 LEAST_ROWS = 2
 """Replays that a hypothesis with a free number must explain; one would fit any."""
+
+UNMEASURED = (
+    "the rounding of the forward pass was not measured, so the recomputed terms have no bound and "
+    "no verdict is taken from them"
+)
 
 
 class ReplayEvidence(Struct, frozen=True):
@@ -127,7 +126,7 @@ def examine_replays(spec: Spec, source: str, replays: Sequence[Replay]) -> Repla
             best for r in rivals if not r.automatic and (best := _apart(declared, r, replays))
         ),
     )
-    obstacle = _obstacle(declared, replays)
+    obstacle = _obstacle(spec, declared, replays)
     if obstacle:
         return replace(evidence, obstacle=obstacle)
     return replace(evidence, outcome=_fold(evidence, rivals))
@@ -151,8 +150,8 @@ def explain_replays(
 
 
 def _precedence(explanation: Explanation) -> int:
-    """Its place; that the batches state other totals than the log comes after all formulas."""
-    if explanation.facts.get("stated"):
+    """Its place; what only a number says, or the batches' own totals, comes after all formulas."""
+    if explanation.facts.get("stated") or explanation.facts.get("by_number"):
         return len(PRECEDENCE)
     return PRECEDENCE.index(explanation.check)
 
@@ -172,15 +171,22 @@ def _fold(evidence: ReplayEvidence, rivals: Sequence[Candidate]) -> Outcome:
     return fold.result()
 
 
-def _obstacle(declared: Expr, replays: Sequence[Replay]) -> str:
+def _obstacle(spec: Spec, declared: Expr, replays: Sequence[Replay]) -> str:
     """Why nothing can be put to the test; empty where something can."""
     if not replays:
         return "no step could be replayed"
     needed = [n for n in ordered_names(declared) if n not in RESERVED]
     lacking = [n for n in needed if not any(n in r.terms or n in r.given for r in replays)]
     if lacking:
+        if unlogged := [f"`{n}`" for n in lacking if n in logged_weights(spec)]:
+            return (
+                f"the weight {', '.join(unlogged)} stands in no log beside the total, and in no "
+                "batch, and no total can be formed"
+            )
         listed = ", ".join(f"`{n}`" for n in lacking)
         return f"{listed} cannot be recomputed from these batches, and no total can be formed"
+    if not any(r.is_bounded for r in replays):
+        return UNMEASURED
     if all(r.total_logged is None for r in replays):
         return f"{NO_TOTAL}: no batch states it, and no log was named that does"
     return ""
@@ -191,6 +197,7 @@ def _apart(declared: Expr, rival: Candidate, replays: Sequence[Replay]) -> Apart
     found = [
         Apart(rival.name, r.step, r.total, other, r.total_half)
         for r in replays
+        if r.is_bounded
         for other in (total_of(rival.expr, r.terms, r.given, r.step, r.dtype),)
         if isfinite(other.value) and isfinite(r.total.value)
     ]
@@ -219,12 +226,19 @@ def _formulas(evidence: ReplayEvidence, outcome: Outcome) -> Iterator[Explanatio
             yield Explanation(candidate.check, candidate.summary, text, candidate.facts)
 
 
+def _silent(replays: Sequence[Replay]) -> int:
+    return sum(r.total_logged is None for r in replays)
+
+
 def _fitting(evidence: ReplayEvidence, hypotheses: Sequence[Hypothesis]) -> Iterator[Explanation]:
     """The hypotheses under which every logged total is the declared formula."""
     for hypothesis in hypotheses:
         again = _fold(replace(evidence, replays=hypothesis.replays), ())
         least = evidence.outcome.declared.decided_finite if evidence.outcome else 1
-        fits = again.declared.sharp and not again.declared.refuted
+        withdrawn = _silent(hypothesis.replays) - _silent(evidence.replays)
+        least -= withdrawn
+        is_sharp = bool(again.declared.sharp) or least == 0 < withdrawn
+        fits = is_sharp and not again.declared.refuted
         if fits and again.declared.decided_finite >= least:
             yield Explanation(
                 hypothesis.check,

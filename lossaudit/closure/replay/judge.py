@@ -15,7 +15,7 @@ from lossaudit.model.finding import Verdict
 from lossaudit.model.replay import Replay
 from lossaudit.model.result import Witness
 from lossaudit.model.steps import step_in_words
-from lossaudit.spec.tree import render
+from lossaudit.spec.formula_text import render
 
 MOST_RIVALS = 3
 """Rivals of which an undecided verdict says whether they could have been told."""

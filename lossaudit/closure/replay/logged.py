@@ -14,7 +14,7 @@ from lossaudit.model.table import Column
 from lossaudit.numerics.find_resolution import find_resolutions
 
 SINGLE = ("step", "last", "rank-local")
-"""Aggregates of a total that one forward pass can be compared with."""
+"""Aggregates of a column that one forward pass can be compared with."""
 
 
 class LoggedStep(Struct, frozen=True):
@@ -63,14 +63,15 @@ def logged_steps(evidence: LogEvidence, wanted: Collection[int]) -> LoggedSteps:
     keys = find_keys(log, evidence.spec.step)
     if not keys.known or not keys.is_global:
         return LoggedSteps(obstacle="it does not count the steps of the run")
-    tags = [t for t in dict.fromkeys(binding.tags.values()) if t != binding.total]
+    single = {n: t for n, t in binding.tags.items() if binding.aggregates[n].kind in SINGLE}
+    tags = [t for t in dict.fromkeys(single.values()) if t != binding.total]
     sought = np.array(sorted(wanted), np.int64)
     found: dict[int, list[LoggedStep]] = {}
-    for rows in Join(log, binding.total, tags, keys).rows():
+    for rows in Join.of(log, binding.total, tags, keys).rows():
         for i in np.flatnonzero(np.isin(rows.step, sought)).tolist():
             terms = {
                 n: float(rows.values[t][i])
-                for n, t in binding.tags.items()
+                for n, t in single.items()
                 if t in rows.present and rows.present[t][i] and not rows.ambiguous[i]
             }
             total = float(rows.values[binding.total][i])

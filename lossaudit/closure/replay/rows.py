@@ -34,11 +34,15 @@ class ReplayRows(Struct, frozen=True):
     names: frozenset[str]
 
     def blocks(self) -> Iterator[tuple[Rows, Prepared]]:
-        """Consecutive replays with a logged total, each block of one dtype."""
-        logged = [(i, r) for i, r in enumerate(self.replays) if r.total_logged is not None]
+        """Consecutive replays with a logged total and with bounds, each block of one dtype."""
+        logged = [(i, r) for i, r in enumerate(self.replays) if _can_be_decided(r)]
         for dtype, group in groupby(logged, key=lambda pair: pair[1].dtype):
             records, chosen = zip(*group, strict=True)
             yield _rows(chosen, records), _prepared(chosen, self.names, dtype)
+
+
+def _can_be_decided(replay: Replay) -> bool:
+    return replay.total_logged is not None and replay.is_bounded
 
 
 def declared_formula(spec: Spec, known: Sequence[str]) -> Expr:

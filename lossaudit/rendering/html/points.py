@@ -92,6 +92,27 @@ def term_rows(witness: Witness) -> tuple[list[Row], list[str]]:
     return rows, names
 
 
+def gradient_rows(witness: Witness) -> tuple[list[Row], list[str]]:
+    """Per point and term the share of the gradients; and the terms.
+
+    Terms that `term_rows` shows come first and in its order, so that each has one colour on a page.
+    Of many terms the smallest are added up.
+    """
+    found = witness.gradients
+    if found is None or not all(a < b for a, b in pairwise(found.steps)):
+        return [], []
+    columns = {n: list(c) for n, c in found.courses.items() if all(math.isfinite(v) for v in c)}
+    named = _largest_named(columns)
+    known = [name for name in term_rows(witness)[1] if name in named]
+    shown = {name: named[name] for name in dict.fromkeys([*known, *named])}
+    rows = [
+        {"step": step, "term": name, "order": order, "share": shown[name][k]}
+        for k, step in enumerate(found.steps)
+        for order, name in enumerate(shown)
+    ]
+    return rows, list(shown)
+
+
 def has_weights(witness: Witness) -> bool:
     """Whether the terms of `term_rows` are multiplied by their weights."""
     return bool(_weights(witness))
@@ -107,10 +128,15 @@ def _weighted(witness: Witness) -> dict[str, list[float]]:
     weights = _weights(witness)
     terms = {n: v for n, v in witness.series.items() if n not in NOT_TERMS}
     scaled = {n: [weights.get(n, 1.0) * v for v in column] for n, column in terms.items()}
-    ranked = sorted(scaled, key=lambda n: -sum(abs(v) for v in scaled[n] if math.isfinite(v)))
+    return _largest_named(scaled)
+
+
+def _largest_named(columns: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Columns by their shown names, the largest first; the smallest of many are added up."""
+    ranked = sorted(columns, key=lambda n: -sum(abs(v) for v in columns[n] if math.isfinite(v)))
     shown = ranked if len(ranked) <= MOST_TERMS + 1 else ranked[:MOST_TERMS]
-    named = {_unique(n, shown): scaled[n] for n in shown}
-    rest = [scaled[n] for n in ranked[len(shown) :]]
+    named = {_unique(n, shown): columns[n] for n in shown}
+    rest = [columns[n] for n in ranked[len(shown) :]]
     return named | ({OTHERS: [sum(at) for at in zip(*rest, strict=True)]} if rest else {})
 
 

@@ -43,11 +43,24 @@ def residual_chart(witness: Witness, result: Result, name: str) -> Chart | None:
         "scale": {"type": "log", "domain": [low, high], "nice": False, "clamp": True},
         "axis": {"format": "~e", "values": _powers(low, high)},
     }
-    tolerance = y | {"field": "tolerance"}
-    kinds = [kind for kind in KINDS if any(row["row"] == kind for row in rows)]
-    looks = [KINDS[kind] for kind in kinds]
-    tips = ["step", "total", "recomputed", "residual", "allowed", "excess"]
-    layers: list[Description] = [
+    layers = [
+        *_allowed(x, y | {"field": "tolerance"}, low),
+        _points(rows, x, y),
+        _label(worst, x, y, f"worst: {axis} {worst['step']:,.0f}, {worst['excess']}"),
+        *(_change(step, x) for step in _changes(result, witness)),
+    ]
+    about = (
+        f"{witness.decided:,} decided rows, {witness.violations:,} of them refute the formula. The "
+        f"worst shown is at {axis} {worst['step']:,.0f}: a residual of {worst['residual']} where "
+        f"rounding explains {worst['allowed']}."
+    )
+    title = "Residual against what rounding explains"
+    return Chart(name, title, about, described(rows, 260, {"layer": layers}), zooms=True)
+
+
+def _allowed(x: Description, tolerance: Description, low: float) -> list[Description]:
+    """What rounding explains: a line, and the area from it down to `low`."""
+    return [
         {
             "mark": {"type": "area", "opacity": 0.14, "color": NEUTRAL, "interpolate": "linear"},
             "encoding": {"x": x, "y": tolerance, "y2": {"datum": low}},
@@ -56,27 +69,25 @@ def residual_chart(witness: Witness, result: Result, name: str) -> Chart | None:
             "mark": {"type": "line", "color": NEUTRAL, "strokeWidth": 1.5},
             "encoding": {"x": x, "y": tolerance},
         },
-        {
-            "params": [zoom()],
-            "mark": {"type": "point", "filled": True, "size": 30, "opacity": 0.85},
-            "encoding": {
-                "x": x,
-                "y": y,
-                "color": scale("row", kinds, [colour for colour, _ in looks]),
-                "shape": scale("row", kinds, [shape for _, shape in looks]),
-                "tooltip": [{"field": tip, "type": "nominal"} for tip in tips],
-            },
-        },
-        _label(worst, x, y, f"worst: {axis} {worst['step']:,.0f}, {worst['excess']}"),
     ]
-    layers += [_change(step, x) for step in _changes(result, witness)]
-    about = (
-        f"{witness.decided:,} decided rows, {witness.violations:,} of them refute the formula. The "
-        f"worst shown is at {axis} {worst['step']:,.0f}: a residual of {worst['residual']} where "
-        f"rounding explains {worst['allowed']}."
-    )
-    title = "Residual against what rounding explains"
-    return Chart(name, title, about, described(rows, 260, {"layer": layers}), zooms=True)
+
+
+def _points(rows: list[Row], x: Description, y: Description) -> Description:
+    """One point for each row, coloured and shaped by its kind."""
+    kinds = [kind for kind in KINDS if any(row["row"] == kind for row in rows)]
+    looks = [KINDS[kind] for kind in kinds]
+    tips = ["step", "total", "recomputed", "residual", "allowed", "excess"]
+    return {
+        "params": [zoom()],
+        "mark": {"type": "point", "filled": True, "size": 30, "opacity": 0.85},
+        "encoding": {
+            "x": x,
+            "y": y,
+            "color": scale("row", kinds, [colour for colour, _ in looks]),
+            "shape": scale("row", kinds, [shape for _, shape in looks]),
+            "tooltip": [{"field": tip, "type": "nominal"} for tip in tips],
+        },
+    }
 
 
 def _label(row: Row, x: Description, y: Description, words: str) -> Description:

@@ -6,7 +6,6 @@ import math
 
 from lossaudit.model.result import Witness
 from lossaudit.rendering.html.description import (
-    NEUTRAL,
     PALETTE,
     Chart,
     Description,
@@ -15,7 +14,7 @@ from lossaudit.rendering.html.description import (
     scale,
     zoom,
 )
-from lossaudit.rendering.html.points import has_weights, ordered_places, term_rows
+from lossaudit.rendering.html.points import gradient_rows, has_weights, ordered_places, term_rows
 from lossaudit.rendering.numbers import render_percent
 
 SHOWN = {"filter": "indexof(hidden, datum.term) < 0"}
@@ -61,6 +60,24 @@ def term_charts(witness: Witness, number: int) -> list[Chart]:
     ]
 
 
+def gradient_chart(witness: Witness, number: int) -> Chart | None:
+    """How strongly each weighted term pulls at the network over the run, where it is known."""
+    rows, names = gradient_rows(witness)
+    if len({row["step"] for row in rows}) < 2:
+        return None
+    shared = {
+        "x": {"field": "step", "type": "quantitative", "title": "step", "scale": {"zero": False}},
+        "color": scale("term", names, PALETTE),
+        "order": {"field": "order"},
+        "tooltip": [tip for tip in TIPS if tip["field"] != "value"],
+    }
+    title = "Shares of the gradients"
+    layers = [_shares(shared, "share of the sum of norms")]
+    about = _shares_in_words(rows, names)
+    drawn = _hiding(rows, 200, layers)
+    return Chart(f"gradients-{number}", title, about, drawn, tuple(names), zooms=True)
+
+
 def _values(what: str, shared: Description, totals: list[Row], stacks: bool) -> list[Description]:
     """Terms upon one another, or beside one another where some are negative; and the total."""
     value = {"field": "value", "type": "quantitative", "title": what.lower()}
@@ -74,18 +91,18 @@ def _values(what: str, shared: Description, totals: list[Row], stacks: bool) -> 
         },
         {
             "data": {"values": totals},
-            "mark": {"type": "line", "color": NEUTRAL, "strokeWidth": 1.4, "strokeDash": [5, 2]},
+            "mark": {"type": "line", "color": "#111417", "strokeWidth": 1.6, "strokeDash": [5, 2]},
             "encoding": {"x": shared["x"], "y": value | {"field": "total"}},
         },
     ]
 
 
-def _shares(shared: Description) -> Description:
+def _shares(shared: Description, title: str = "share of the sum of sizes") -> Description:
     y = {
         "field": "share",
         "type": "quantitative",
         "stack": "zero",
-        "title": "share of the sum of sizes",
+        "title": title,
         "axis": {"format": ".0%"},
         "scale": {"domain": [0, 1]},
     }

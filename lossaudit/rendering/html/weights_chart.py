@@ -37,7 +37,6 @@ def weights_chart(witness: Witness, result: Result, name: str) -> Chart | None:
     }
     y = {"field": "term", "type": "nominal", "title": None, "sort": None}
     tips = [{"field": f, "type": "nominal"} for f in ("term", "declared", "certified")]
-    rival_tips = [{"field": f, "type": "nominal"} for f in ("term", "rival", "weight")]
     layers: list[Description] = [
         {
             "mark": {"type": "rule", "strokeDash": [4, 3], "color": NEUTRAL},
@@ -49,23 +48,26 @@ def weights_chart(witness: Witness, result: Result, name: str) -> Chart | None:
         },
     ]
     if others:
-        names = sorted({row["rival"] for row in others})
-        layers.append(
-            {
-                "data": {"values": others},
-                "mark": {"type": "point", "size": 90, "strokeWidth": 2},
-                "encoding": {
-                    "x": x | {"field": "at"},
-                    "y": y,
-                    "color": scale("rival", names, PALETTE[1:]),
-                    "shape": scale("rival", names, SHAPES),
-                    "tooltip": rival_tips,
-                },
-            }
-        )
+        layers.append(_rivals(others, x | {"field": "at"}, y))
     about = " ".join(f"{r['term']}: declared {r['declared']}, {r['certified']}." for r in rows)
     title = "Certified weights (bars), relative to the declared ones"
     return Chart(name, title, about, described(rows, 40 * len(rows), {"layer": layers}))
+
+
+def _rivals(others: list[Row], x: Description, y: Description) -> Description:
+    """One point for each weight that a rival gives a term."""
+    names = sorted({row["rival"] for row in others})
+    return {
+        "data": {"values": others},
+        "mark": {"type": "point", "size": 90, "strokeWidth": 2},
+        "encoding": {
+            "x": x,
+            "y": y,
+            "color": scale("rival", names, PALETTE[1:]),
+            "shape": scale("rival", names, SHAPES),
+            "tooltip": [{"field": f, "type": "nominal"} for f in ("term", "rival", "weight")],
+        },
+    }
 
 
 def _weight_rows(witness: Witness, result: Result) -> tuple[list[Row], list[Row]]:

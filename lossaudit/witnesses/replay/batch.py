@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from lossaudit.errors import InputError, UsageError
 from lossaudit.model.replay import Depth, StoredFile
+from lossaudit.spec.logged_weights import logged_weights
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import term_names
 from lossaudit.witnesses.replay.names import listed, shown
@@ -27,7 +28,7 @@ _DTYPES = ("float16", "bfloat16", "float32", "float64")
 _MOST_TERMS = 1000
 _LONGEST_PRODUCER = 200
 _RANK = re.compile(r"[0-9]{1,9}")
-_OWN = ("step", "total", "dtype", "rng", "producer", "rank")
+_OWN = ("step", "total", "dtype", "rng", "producer", "rank", "environment")
 
 
 class SampleBatch(Struct, frozen=True):
@@ -43,6 +44,7 @@ class SampleBatch(Struct, frozen=True):
             where it was not stored.
         producer: who wrote it, for reports; at most 200 characters.
         rank: of the process that wrote it; 0 where the metadata has no whole number.
+        environment: of the training, as JSON; unread.
         tensors: by the spec's names, mapped, not copied.
         opened: the file.
     """
@@ -57,6 +59,7 @@ class SampleBatch(Struct, frozen=True):
     rng: str = ""
     producer: str = ""
     rank: int = 0
+    environment: str = ""
 
     @property
     def file(self) -> StoredFile:
@@ -115,6 +118,7 @@ def read_batch(path: str) -> SampleBatch:
         found.get("rng", ""),
         found.get("producer", "")[:_LONGEST_PRODUCER],
         _rank(found.get("rank", "")),
+        found.get("environment", ""),
     )
 
 
@@ -169,8 +173,9 @@ def has_tensor(name: str, tensors: Mapping[str, Tensor]) -> bool:
 def _wanted(spec: Spec) -> dict[str, str]:
     """{tensor: the first term that needs it}, over the terms of the formula."""
     found: dict[str, str] = {}
+    weights = logged_weights(spec)
     for term in term_names([spec.formula]):
-        if term in spec.parameters:
+        if term in spec.parameters or term in weights:
             continue
         definition = spec.terms.get(term)
         if definition is None or not definition.kind or not definition.prediction:

@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-BLOCK = 1 << 17
-"""Numbers of a block: large enough that calling torch costs little, small enough for a cache."""
+BLOCK = 1 << 18
+"""Numbers of a block: large enough that threads seldom wait for one another to call torch, small
+enough for a cache."""
 
 LARGE = 1 << 24
 """Elements of a prediction beyond which torch's own function is not called, since it needs three to

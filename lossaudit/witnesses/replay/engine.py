@@ -19,10 +19,12 @@ from lossaudit.spec.tree import term_names
 from lossaudit.witnesses.replay.adapter import Adapter, Models, find_parts, load_adapter
 from lossaudit.witnesses.replay.batch import SampleBatch, depth_of, read_batch
 from lossaudit.witnesses.replay.checkpoint import Checkpoint, open_checkpoint
+from lossaudit.witnesses.replay.names import listed
 from lossaudit.witnesses.replay.recompute_term import recompute_term
 from lossaudit.witnesses.replay.request import Pair, Request
+from lossaudit.witnesses.replay.surroundings import terms_in_words
 from lossaudit.witnesses.replay.term import is_known_kind
-from lossaudit.witnesses.replay.term_dtype import widened, with_dtypes
+from lossaudit.witnesses.replay.term_dtype import check_claim, widened, with_dtypes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,12 +43,14 @@ class Computed(Struct, frozen=True):
         tensors: the batch's, with what networks computed.
         noise: {term: half-width that the forward pass adds}.
         caution: what makes the intervals wide.
+        policy: in which numbers they were computed, and what was drawn how.
     """
 
     terms: Mapping[str, Recomputed]
     tensors: Mapping[str, Tensor]
     noise: Mapping[str, float] = field(default_factory=dict)
     caution: str = ""
+    policy: Mapping[str, str] = field(default_factory=dict)
 
 
 class Step(Struct, frozen=True):
@@ -72,12 +76,14 @@ class Replayer(Struct):
         request: parts of the model, device and the like.
         device: as chosen, such as "cpu".
         adapter: of the model, or None where none is known.
+        demanded: weights of the formula that every batch must state, where no log can.
     """
 
     spec: Spec
     request: Request
     device: str
     adapter: Adapter | None = None
+    demanded: frozenset[str] = frozenset()
     _loaded: tuple[str, Models] | None = None
     _refused: str = ""
 
@@ -102,6 +108,13 @@ class Replayer(Struct):
             UsageError: if the spec defines no term, or the networks cannot be run.
         """
         batch = read_batch(pair.batch)
+        check_claim(batch, self.spec.dtype)
+        if lacking := sorted(self.demanded - batch.terms.keys()):
+            raise UsageError(
+                f"the weight {listed(lacking)} of the formula is no term that can be recomputed, "
+                f"and {batch.path} does not state it",
+                expected="--log LOG, a log that has it beside the total",
+            )
         wanted = depth or self._depth(pair, batch)
         if wanted == "tensors":
             return Step(replace(pair, checkpoint=""), batch, wanted)
@@ -127,13 +140,15 @@ class Replayer(Struct):
             }
             terms = widened(terms, definitions, dtype)
             said = "; ".join((*self._left_out(), *guessed))
-            return Computed(terms, step.batch.tensors, caution=said)
+            policy = terms_in_words(definitions, dtype)
+            return Computed(terms, step.batch.tensors, caution=said, policy=policy)
         from lossaudit.witnesses.replay.conditions import conditions_of
-        from lossaudit.witnesses.replay.precision import measure_terms
+        from lossaudit.witnesses.replay.precision import compute_terms_once, measure_terms
 
         declared, tensors = self.spec.replay, step.batch.tensors
         conditions = conditions_of(step.adapter, tensors, declared.autocast, declared.tf32)
-        measured = measure_terms(
+        compute = measure_terms if self.request.measures_rounding else compute_terms_once
+        measured = compute(
             step.adapter,
             step.models,
             tensors,
@@ -144,7 +159,7 @@ class Replayer(Struct):
             step.batch.rng,
         )
         caution = "; ".join((*self._left_out(), *measured.notes, *step.models.said))
-        return Computed(measured.terms, measured.tensors, measured.noise, caution)
+        return Computed(measured.terms, measured.tensors, measured.noise, caution, measured.policy)
 
     def _left_out(self) -> list[str]:
         return [f"{name} is not recomputed: it {why}" for name, why in self.beyond().items()]
@@ -170,6 +185,8 @@ class Replayer(Struct):
             self.dtype_of(batch),
             caution=computed.caution,
             rank=batch.rank,
+            policy=computed.policy,
+            is_bounded=step.models is None or self.request.measures_rounding,
         )
 
     def dtype_of(self, batch: SampleBatch) -> str:

@@ -31,7 +31,10 @@ def running(options: PassOptions, device: str) -> Iterator[None]:
         stack.enter_context(seeded(options, device))
         if device.startswith("cuda"):
             # cuDNN's own default is TF32; matrix products are left in float32, torch's default.
-            flags = torch.backends.cudnn.flags(enabled=True, allow_tf32=options.tf32)
+            # Of its algorithms only those that give the same sums each time: decisions/0021.
+            flags = torch.backends.cudnn.flags(
+                enabled=True, benchmark=False, deterministic=True, allow_tf32=options.tf32
+            )
             stack.enter_context(flags)
         elif options.tf32:
             stack.enter_context(_rounded_convolutions())

@@ -30,10 +30,14 @@ class Refused(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What replaying one pair gave: a replay, or why there is none; sometimes both."""
+    """What replaying one pair gave: a replay, or why there is none; sometimes both.
+
+    `environment` is the text in which the batch tells of the training's own.
+    """
 
     replay: Replay | None
     refused: tuple[Refused, ...] = ()
+    environment: str = ""
 
 
 def replay_pair(replayer: Replayer, pair: Pair) -> Outcome:
@@ -45,7 +49,8 @@ def replay_pair(replayer: Replayer, pair: Pair) -> Outcome:
     refused = list[Refused]()
     for tried in _attempts(replayer, pair):
         try:
-            return Outcome(replayer.replay(replayer.open(tried)), tuple(refused))
+            step = replayer.open(tried)
+            return Outcome(replayer.replay(step), tuple(refused), step.batch.environment)
         except InputError as error:
             where = error.where or tried.batch
             is_batch = where == tried.batch

@@ -17,7 +17,9 @@ Source: for the prediction interval, Hahn & Meeker 1991, Statistical Intervals, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -29,6 +31,7 @@ from lossaudit.witnesses.replay.adapter import Adapter, Models, PassOptions, Ten
 from lossaudit.witnesses.replay.conditions import Conditions, randomness, with_tf32_seen
 from lossaudit.witnesses.replay.forward_pass import stored_state
 from lossaudit.witnesses.replay.recompute_term import recompute_term
+from lossaudit.witnesses.replay.surroundings import terms_in_words
 from lossaudit.witnesses.replay.term_intervals import (
     DRAWS,
     ELEMENTWISE,
@@ -45,6 +48,9 @@ SAMPLES_MEASURED = 1
 """Samples are computed independently of each other, so one of them tells how large rounding is;
 on the fixture they differ by a factor of at most 1.6."""
 
+FROM_STATE = "drawn again from the batch's random state"
+UNMEASURED = "the rounding of the forward pass was not measured: no bound"
+
 
 class Measured(Struct, frozen=True):
     """The terms of one step, recomputed.
@@ -55,6 +61,7 @@ class Measured(Struct, frozen=True):
         noise: {term: half-width that rounding in the forward pass adds}; empty where not measured.
         draws: how many passes were averaged over; 1 where nothing is random or its state is known.
         notes: what was detected, and what the intervals claim.
+        policy: in which numbers the passes were run, and what was drawn how, by name.
     """
 
     terms: Mapping[str, Recomputed]
@@ -62,6 +69,7 @@ class Measured(Struct, frozen=True):
     noise: Mapping[str, float]
     draws: int
     notes: tuple[str, ...]
+    policy: Mapping[str, str]
 
 
 def measure_terms(
@@ -73,7 +81,6 @@ def measure_terms(
     dtype: str,
     conditions: Conditions | None = None,
     rng: str = "",
-    noise: bool = True,
 ) -> Measured:
     """Run a step's forward pass and recompute its terms, each with its interval.
 
@@ -85,40 +92,76 @@ def measure_terms(
         dtype: in which training computed them, unless the definition says so.
         conditions: how training ran the pass.
         rng: the batch's random state before the step, as the recorder writes it.
-        noise: also measure what rounding does in the pass, which costs a second one; without it
-            intervals hold the rounding of the terms and chance alone.
 
     Raises:
         InputError, UsageError: as the adapter and `recompute_term`.
     """
     conditions = conditions or Conditions()
-    if conditions.tf32 and noise:
+    if conditions.tf32:
         conditions = with_tf32_seen(conditions, adapter, models, tensors)
     run = Run(adapter, models, tensors, depth, definitions, dtype, conditions)
-    chance = randomness(adapter, models, tensors) if depth == "full" else []
-    notes = [*run.conditions.notes]
-    state = rng if chance and stored_state(rng, models.device) is not None else ""
-    if chance and state:
-        notes.append(f"{'; '.join(chance)}: drawn again from the batch's random state")
+    chance, state = run.chance(rng)
+    notes = [*run.conditions.notes, *([f"{chance}: {FROM_STATE}"] if state else [])]
     first = run.outputs(run.options(0, state))
     found = run.terms(first)
-    widths = {}
-    if noise:
-        second = run.second(bool(chance), state)
-        widths = run.noise(first, second, bool(chance))
-        words = " and ".join("TF32" if o.tf32 else o.dtype for o in second)
-        notes.append(f"rounding of the forward pass measured against {words}")
+    second = run.second(bool(chance), state)
+    widths = run.noise(first, second, bool(chance))
+    words = " and ".join("TF32" if o.tf32 else o.dtype for o in second)
+    notes.append(f"rounding of the forward pass measured against {words}")
     count = 1
     if chance and not state:
         count = DRAWS
         others = [run.terms(run.outputs(run.options(draw))) for draw in range(1, DRAWS)]
         found = {name: over_draws([found[name], *(o[name] for o in others)]) for name in found}
         notes.append(
-            f"{'; '.join(chance)}: drawn {DRAWS} times; the intervals hold all but one in 100,000 "
+            f"{chance}: drawn {DRAWS} times; the intervals hold all but one in 100,000 "
             "draws if these scatter normally, which is no bound"
         )
-    found = {name: widened(term, widths.get(name, 0.0)) for name, term in found.items()}
-    return Measured(found, run.joined(first), widths, count, tuple(notes))
+    found = {name: widened(term, widths[name]) for name, term in found.items()}
+    policy = run.policy(words) | drawn_in_words(chance, count, state)
+    return Measured(found, run.joined(first), widths, count, tuple(notes), policy)
+
+
+def drawn_in_words(chance: str, count: int, state: str) -> dict[str, str]:
+    """With which seeds, or from which stored state; nothing where nothing is drawn."""
+    if not chance:
+        return {}
+    if state:
+        digest = sha256(state.encode()).hexdigest()[:16]
+        return {"draws": f"from the batch's random state, sha256 {digest}"}
+    return {"draws": f"seeds 0 to {count - 1}" if count > 1 else "seed 0"}
+
+
+def compute_terms_once(
+    adapter: Adapter,
+    models: Models,
+    tensors: Tensors,
+    depth: Depth,
+    definitions: Mapping[str, Definition],
+    dtype: str,
+    conditions: Conditions | None = None,
+    rng: str = "",
+) -> Measured:
+    """Run a step's forward pass a single time: its terms as above, without a bound.
+
+    Args:
+        adapter, models, tensors, depth, definitions, dtype, conditions, rng: as `measure_terms`
+            takes them.
+
+    Returns:
+        Terms whose intervals are open at both ends: nothing may be decided with them.
+
+    Raises:
+        InputError, UsageError: as `measure_terms`.
+    """
+    run = Run(adapter, models, tensors, depth, definitions, dtype, conditions or Conditions())
+    chance, state = run.chance(rng)
+    drawn = [f"{chance}: {FROM_STATE if state else 'drawn once'}"] if chance else []
+    first = run.outputs(run.options(0, state))
+    found = {name: widened(term, math.inf) for name, term in run.terms(first).items()}
+    said = (*run.conditions.notes, *drawn, UNMEASURED)
+    policy = run.policy("") | drawn_in_words(chance, 1, state)
+    return Measured(found, run.joined(first), {}, 1, said, policy)
 
 
 class Run(Struct, frozen=True):
@@ -132,9 +175,27 @@ class Run(Struct, frozen=True):
     dtype: str
     conditions: Conditions
 
+    def chance(self, rng: str) -> tuple[str, str]:
+        """What the pass has to draw, in words, and the random state that repeats it; or empty."""
+        if self.depth != "full":
+            return "", ""
+        found = "; ".join(randomness(self.adapter, self.models, self.tensors))
+        known = bool(found) and stored_state(rng, self.models.device) is not None
+        return found, rng if known else ""
+
     def options(self, draw: int, rng: str = "") -> PassOptions:
         """As training ran it, without TF32, which depends on the device."""
         return PassOptions(autocast=self.conditions.autocast, draw=draw, rng=rng)
+
+    def policy(self, second: str) -> dict[str, str]:
+        """In which numbers the passes were run; `second` names the other precisions."""
+        lowered = self.conditions.autocast
+        first = self.options(0)
+        return {
+            "forward_pass": first.dtype + ("" if lowered == "none" else f", autocast to {lowered}"),
+            **({"second_pass": second} if second else {}),
+            **terms_in_words(self.definitions, self.dtype),
+        }
 
     def second(self, is_drawn: bool, rng: str = "") -> list[PassOptions]:
         """The other precisions; float32 tells what autocast to 16 bits did, at half the cost.

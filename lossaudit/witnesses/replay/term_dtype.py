@@ -7,11 +7,14 @@ widened when it is added to others: a float32 total of a bfloat16 term.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace as changed
+from decimal import Decimal
 
 from msgspec.structs import replace
 
+from lossaudit.errors import InputError
 from lossaudit.model.replay import Recomputed
 from lossaudit.numerics.formats import FORMATS
 from lossaudit.spec.definition import Definition
@@ -64,6 +67,48 @@ def widened(
         reach = (1 + len(coarse)) * unit * max(abs(term.low), abs(term.high))
         found[name] = replace(term, low=term.low - reach, high=term.high + reach)
     return found
+
+
+def check_claim(batch: SampleBatch, declared: str) -> None:
+    """Refuse a batch that claims a coarser dtype than the spec's in which its total cannot be.
+
+    It would excuse larger residuals than training could have had.
+
+    Args:
+        batch: whose metadata has a dtype.
+        declared: the spec's dtype.
+
+    Raises:
+        InputError: if the two contradict each other.
+    """
+    claimed, total = batch.dtype or declared, batch.total
+    if total is None or not _is_coarser(claimed, declared) or may_be_in(total, claimed):
+        return
+    raise InputError(
+        f"the metadata says that the total is {claimed}, and {total!r} is no such number",
+        where=batch.path,
+        expected=f"the dtype in which training formed the total; the spec declares {declared}",
+    )
+
+
+def may_be_in(value: float, dtype: str) -> bool:
+    """Whether a number of a dtype may have been written so, with as many decimals.
+
+    Example:
+        >>> may_be_in(1.234375, "bfloat16"), may_be_in(1.23, "bfloat16")
+        (True, True)
+        >>> may_be_in(1.2301, "bfloat16")
+        False
+    """
+    import torch
+
+    written = Decimal(repr(value))
+    nearest = torch.tensor(value, dtype=torch.float64).to(getattr(torch, dtype)).item()
+    if not math.isfinite(value) or not math.isfinite(nearest):
+        return not math.isfinite(value)
+    exponent = written.as_tuple().exponent
+    assert isinstance(exponent, int)  # of a finite number
+    return abs(Decimal(nearest) - written) <= Decimal(5).scaleb(exponent - 1)
 
 
 def _stored(definition: Definition, batch: SampleBatch) -> str:

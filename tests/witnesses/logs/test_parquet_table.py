@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import IO
 
@@ -16,8 +19,11 @@ from hypothesis import strategies as st
 from reading import FIXTURES, check_fixture, located, read
 
 from lossaudit.model.table import Damage, Table
+from lossaudit.witnesses import parquet_process
+from lossaudit.witnesses.log import read_log
 from lossaudit.witnesses.logs import parquet_table
 from lossaudit.witnesses.logs.parquet_table import PARQUET_TABLE
+from lossaudit.witnesses.parquet_process import start_early
 from lossaudit.witnesses.reader import ReadOptions
 from lossaudit.witnesses.stream import LogStream
 
@@ -105,13 +111,12 @@ def test_a_worker_that_ends_without_a_last_word_is_one_damage(
 ) -> None:
     code = 'import sys; sys.stdin.read(); print(\'{"rows": 2, "columns": []}\')'
 
-    def worker(path: str, errors: IO[bytes]) -> subprocess.Popen[bytes]:
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            [sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=errors
-        )
+    def process() -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+        errors, pipe = tempfile.TemporaryFile(), subprocess.PIPE  # noqa: SIM115 - closed by the reader
+        command = [sys.executable, "-c", code]
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors), errors
 
-    monkeypatch.setattr(parquet_table, "_worker", worker)
+    monkeypatch.setattr(parquet_table, "parquet_process", process)
     message = "no readable Parquet file: polars ended with code 0; 2 rows were kept"
     assert read(PARQUET_TABLE, KINDS)[1] == [Damage(message, "log", 0, "byte")]
 
@@ -132,3 +137,51 @@ def test_sniff_goes_by_the_magic_number() -> None:
     assert PARQUET_TABLE.sniff(KINDS, "x.csv") == 100
     assert PARQUET_TABLE.sniff(b"", "x.parquet") == 0
     assert PARQUET_TABLE.sniff(b"a,b\n1,2\n", "x.parquet") == 0
+
+
+def test_a_log_that_is_replaced_after_it_was_opened_is_read_as_it_was(tmp_path: Path) -> None:
+    log, other = tmp_path / "log.parquet", tmp_path / "other.parquet"
+    log.write_bytes(written(pl.DataFrame({"a": [1.0]})))
+    other.write_bytes(written(pl.DataFrame({"a": [2.0]})))
+    with log.open("rb") as file:
+        stream = LogStream(str(log), file)
+        other.replace(log)
+        (table,) = PARQUET_TABLE.read(stream, ReadOptions())
+        assert located(table) == {"a": [[1, 1.0]]}
+        assert "replaced by another file" in stream.changes()[0].message
+
+
+def test_the_digest_of_a_file_covers_all_of_it(tmp_path: Path) -> None:
+    log = tmp_path / "log.parquet"
+    log.write_bytes(written(pl.DataFrame({"a": np.random.default_rng(0).random(400_000)})))
+    read_ = read_log(str(log))
+    assert read_.log.records == 400_000
+    assert read_.sha256 == hashlib.sha256(log.read_bytes()).hexdigest()
+
+
+def test_a_compressed_file_is_read_from_a_copy(tmp_path: Path) -> None:
+    log = tmp_path / "log.parquet.gz"
+    log.write_bytes(gzip.compress(KINDS))
+    assert read_log(str(log)).log.records == read(PARQUET_TABLE, KINDS)[0].records
+
+
+def test_the_process_starts_early_where_an_argument_is_a_parquet_file(tmp_path: Path) -> None:
+    csv = tmp_path / "log.parquet"
+    csv.write_text("a,b\n1,2\n")
+    start_early(["check", "-f", "total = a", str(csv), str(tmp_path), "\0", "missing"])
+    assert not parquet_process._waiting
+    log = FIXTURES / "parquet_table/kinds/log.parquet"
+    start_early(["check", str(log)])
+    start_early([str(log)])
+    ((worker, _),) = parquet_process._waiting
+    assert read_log(str(log)).log.records
+    assert not parquet_process._waiting
+    assert worker.returncode is not None
+
+
+def test_a_process_that_nobody_asks_ends_without_a_word() -> None:
+    worker, errors = parquet_process._start()
+    with errors:
+        out, _ = worker.communicate(timeout=60)
+        errors.seek(0)
+        assert (worker.returncode, out, errors.read()) == (0, b"", b"")

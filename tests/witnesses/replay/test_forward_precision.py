@@ -17,7 +17,7 @@ from lossaudit.model.replay import Recomputed
 from lossaudit.spec.definition import Definition
 from lossaudit.witnesses.replay.adapter import Adapter, Models, PassOptions
 from lossaudit.witnesses.replay.conditions import MAY_BE_TF32, Conditions, conditions_of, grid_of
-from lossaudit.witnesses.replay.precision import Measured, measure_terms
+from lossaudit.witnesses.replay.precision import Measured, compute_terms_once, measure_terms
 from lossaudit.witnesses.replay.term_intervals import DRAWS, STUDENT_T, change_of, over_draws
 
 
@@ -64,15 +64,28 @@ def test_another_precision_of_training_lies_inside_what_was_measured(autocast: A
     assert all(1e-5 < width < 0.01 for width in found.noise.values())
 
 
-def test_the_second_pass_can_be_left_out() -> None:
+def once(tensors: dict[str, Tensor], **more: Any) -> Measured:
+    return compute_terms_once(ADAPTER, models(300), tensors, "full", DEFINITIONS, "float32", **more)
+
+
+def test_without_a_second_pass_terms_are_the_same_and_have_no_bound() -> None:
     seen = without(batch(301), "pred")
-    plain, whole = measured(seen, noise=False), measured(seen)
-    assert plain.noise == {}
-    assert plain.notes == ()
+    plain, whole = once(seen), measured(seen)
+    assert (plain.noise, plain.draws) == ({}, 1)
+    assert plain.notes == ("the rounding of the forward pass was not measured: no bound",)
     for name, term in plain.terms.items():
-        low = whole.terms[name].low + whole.noise[name]
-        assert low == pytest.approx(term.low, abs=1e-12)
-        assert whole.noise[name] > 0
+        other = whole.terms[name]
+        assert (term.value, term.float64) == (other.value, other.float64)
+        assert (term.low, term.high) == (-math.inf, math.inf)
+
+
+def test_without_a_bound_sampled_latents_are_drawn_once() -> None:
+    seen = without(batch(301), "pred", "latents")
+    plain = once(seen)
+    assert plain.draws == 1
+    assert any(n.endswith("are sampled and not in the batch: drawn once") for n in plain.notes)
+    text = json.dumps({"torch": base64.b64encode(bytes(torch.get_rng_state().tolist())).decode()})
+    assert any("drawn again from the batch's random state" in n for n in once(seen, rng=text).notes)
 
 
 def test_a_sum_scales_what_one_sample_shows() -> None:
@@ -157,14 +170,14 @@ def test_a_stored_random_state_repeats_training_s_own_draws() -> None:
     "text", ["", "[]", "{}", '{"torch": "AAAA"}', '{"torch": 3}', '{"torch": "é"}', "[" * 100_000]
 )
 def test_what_is_no_random_state_counts_as_none(text: str) -> None:
-    found = measured(without(batch(301), "pred", "masked_latents"), rng=text, noise=False)
+    found = measured(without(batch(301), "pred", "masked_latents"), rng=text)
     assert found.draws == DRAWS
 
 
 def test_a_state_of_another_kind_of_device_counts_as_none() -> None:
     state = base64.b64encode(bytes(torch.get_rng_state().tolist())).decode()
     text = json.dumps({"torch": state, "cuda": [state]})
-    found = measured(without(batch(301), "pred", "masked_latents"), rng=text, noise=False)
+    found = measured(without(batch(301), "pred", "masked_latents"), rng=text)
     assert found.draws == DRAWS
 
 

@@ -1,4 +1,4 @@
-"""The `check` command: options become a spec and audit options; the result becomes reports."""
+"""What the commands that audit share: options become a spec, a result becomes reports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lossaudit.audit import AuditOptions, check_logs
+from lossaudit.audit import AuditOptions
 from lossaudit.baseline import baseline_text, read_baseline
 from lossaudit.cli.output import (
     Destination,
@@ -17,11 +17,11 @@ from lossaudit.cli.output import (
     identity,
     write_file,
 )
-from lossaudit.cli.progress import show_progress
 from lossaudit.cli.reproduction import with_reproduction
 from lossaudit.errors import UsageError
 from lossaudit.model.finding import Severity
 from lossaudit.model.result import Result
+from lossaudit.spec.hints import FIRST_SPEC
 from lossaudit.spec.load import load_spec, spec_from_formula, with_rivals
 from lossaudit.spec.overrides import override
 from lossaudit.spec.schema import Spec
@@ -57,6 +57,7 @@ class Output(Struct, frozen=True):
     path: str | None
     reports: list[str]
     quiet: bool
+    verbose: bool = False
 
 
 class Policy(Struct, frozen=True):
@@ -68,17 +69,6 @@ class Policy(Struct, frozen=True):
     allow_inconclusive: bool
     baseline: str | None = None
     write_baseline: str | None = None
-
-
-def run(
-    logs: list[str], declaration: Declaration, layout: Layout, output: Output, policy: Policy
-) -> None:
-    """Audit, report, and leave with the contract's exit code."""
-    destinations = destinations_for(logs, output, policy, declaration.spec)
-    spec = declared_spec(declaration)
-    with show_progress(layout.progress, logs) as progress:
-        result = check_logs(spec, logs, audit_options(layout, policy, progress))
-    leave(result, destinations, policy.write_baseline)
 
 
 def destinations_for(
@@ -103,15 +93,22 @@ def destinations_for(
         raise UsageError("a log's name is empty", expected="a file, a folder, or -")
     if len({identity(log) for log in logs}) < len(logs):
         raise UsageError("a log is named twice", hint="name each log once")
-    destinations = check_destinations(output.format, output.path, output.reports, output.quiet)
-    read = [*logs, *(path for path in (spec, policy.baseline) if path)]
-    for destination in destinations:
-        destination.refuse_inputs(read)
-    if policy.write_baseline is not None:
-        Destination("", policy.write_baseline).refuse_inputs(
-            [p for p in read if p != policy.baseline]
-        )
+    destinations = check_destinations(
+        output.format, output.path, output.reports, output.quiet, output.verbose
+    )
+    refuse_inputs(destinations, policy, [*logs, *([spec] if spec else [])])
     return destinations
+
+
+def refuse_inputs(destinations: list[Destination], policy: Policy, read: list[str]) -> None:
+    """Raise `UsageError` where a report or a new baseline would replace what is read.
+
+    A baseline may be written over the one that was read, a report may not.
+    """
+    for destination in destinations:
+        destination.refuse_inputs([*read, *([policy.baseline] if policy.baseline else [])])
+    if policy.write_baseline is not None:
+        Destination("", policy.write_baseline).refuse_inputs(read)
 
 
 def audit_options(
@@ -134,8 +131,16 @@ def audit_options(
 def leave(
     result: Result, destinations: list[Destination], write_baseline: str | None = None
 ) -> None:
-    """Write every report, with how it can be made again, then end with the result's exit code."""
+    """Write every report, with how it can be made again, then end with the result's exit code.
+
+    Raises:
+        UsageError: if a report would replace a file that was read, such as one inside of a run's
+            folder; then nothing is written.
+    """
     result = with_reproduction(result)
+    read = [i.path for i in result.reproduction.inputs] if result.reproduction else []
+    for destination in destinations:
+        destination.refuse_inputs(read)
     if write_baseline is not None:
         write_file(write_baseline, baseline_text(result))
     for destination in destinations:
@@ -146,10 +151,11 @@ def leave(
 def declared_spec(declaration: Declaration) -> Spec:
     """The spec that the options name, with their changes."""
     if (declaration.spec is None) == (declaration.formula is None):
+        nothing = declaration.spec is None
         raise UsageError(
-            "nothing is declared" if declaration.spec is None else "two formulas are declared",
+            "nothing is declared" if nothing else "two formulas are declared",
             expected="either --spec NAME_OR_PATH or --formula 'TOTAL = EXPRESSION'",
-            hint="`lossaudit presets` lists the specs that are there",
+            hint=FIRST_SPEC if nothing else "leave one of them out",
         )
     if declaration.formula is not None:
         spec = spec_from_formula(declaration.formula, declaration.rivals)
