@@ -35,7 +35,7 @@ SHARP = 0.25
 """Share of its total below which a row's tolerance must lie for its agreement to mean something."""
 
 GRANTED = 0.05
-"""Share of the terms that accumulating may be granted: a mean of 50 in bfloat16 excuses any fifth."""
+"""Share of the terms that accumulating may have lost: a mean of 50 in bfloat16 excuses a fifth."""
 
 ENOUGH = 1000
 """Rows that must refute an automatic rival before it is asked no more: nothing can save it."""

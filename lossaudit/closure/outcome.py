@@ -31,8 +31,8 @@ class Tally(Struct, frozen=True):
 
     Attributes:
         decided, refuted, nonfinite: numbers of rows.
-        sharp: 1 if some decided row's tolerance is below a quarter of its total, and what accumulating
-            may have lost below a twentieth of its terms, else 0.
+        sharp: 1 if some decided row's tolerance is below a quarter of its total, and what
+            accumulating may have lost below a twentieth of its terms, else 0.
         accumulated: 1 if only the latter was missing on some row, else 0.
         first_refuted, last_refuted: steps, or None.
     """
