@@ -9,6 +9,7 @@ in random order, some left out, and histograms between them.
 Each measurement is a process of its own, and time is its CPU time, user plus system, from before
 the file is opened until all numbers are there, in arrays; imports are done before. TensorBoard's
 readers are made to keep every scalar and its data server to verify checksums, as lossaudit does.
+Our process is set up as the command line sets up its own.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from typing import Any
 
 from google_crc32c import value as crc32c
 from measure import PLACE, Row
+
+from lossaudit.cli.process import settle_in
 
 STEPS = 1_000_000
 TAGS = ("loss/all", "loss/lip", "loss/lat")
@@ -121,6 +124,7 @@ def resident() -> int:
 
 
 def read(path: str) -> dict[str, float]:
+    settle_in()
     from lossaudit.witnesses.log import read_log, readers
 
     readers()
@@ -133,6 +137,7 @@ def read(path: str) -> dict[str, float]:
 
 
 def check(path: str) -> dict[str, float]:
+    settle_in()
     from lossaudit.audit import check_logs
     from lossaudit.spec.load import spec_from_formula
 

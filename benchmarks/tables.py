@@ -23,7 +23,7 @@ from measure import PLACE, Row, in_turns
 
 COUNT = 3_000_000
 STREAMED = 10_000_000
-TURNS = 3
+TURNS = 5
 MOST_RATIO = 3.0
 MOST_MEMORY = 300.0
 FORMULA = "total = 2*a + b"

@@ -104,6 +104,8 @@ WRITERS: dict[str, Callable[[TextIO, int], None]] = {
 
 READ = """
 import os, sys
+from lossaudit.cli.process import settle_in
+settle_in()
 from lossaudit.witnesses.logs.text_lines import TEXT
 from lossaudit.witnesses.reader import ReadOptions
 from lossaudit.witnesses.stream import open_log

@@ -2,7 +2,7 @@
 
     def test_the_step_is_the_published_loss(loss_audit):
         loss_audit("musetalk-v1", total=loss, terms={"loss_lip": lip, "loss_latents": latents})
-        loss_audit("audits/my-loss.yaml", log="runs/smoke/log.jsonl")
+        loss_audit("audits/my.loss.yaml", log="runs/smoke/log.jsonl")
 
 Loaded into every pytest run where lossaudit is installed, so that nothing is imported before the
 fixture is called.

@@ -119,8 +119,11 @@ def _fold(trial: Trial) -> Outcome:
     written = binding.resolutions[binding.total]
     digits = written.decimals is not None or written.digits is not None
     printed = digits and written.certain and not written.coarse  # a lattice has few digits too
-    fold = fold_trial(trial, lambda: Closure(binding.declared, binding.rivals, printed))
-    return fold.result()
+
+    def empty(exact: int) -> Closure:
+        return Closure(binding.declared, binding.rivals, printed, exact)
+
+    return fold_trial(trial, empty).result()
 
 
 def _explanations(spec: Spec, trial: Trial, outcome: Outcome) -> tuple[Explanation, ...]:

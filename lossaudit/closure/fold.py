@@ -23,7 +23,7 @@ from lossaudit.closure.rows import NO_TERM, NO_TOTAL, Rows
 from lossaudit.closure.series import SeriesFold
 from lossaudit.closure.shares import ShareHistograms
 from lossaudit.closure.weigh import Moments, weigh
-from lossaudit.closure.weight_fold import WeightFold
+from lossaudit.closure.weight_fold import EXACT, WeightFold
 from lossaudit.closure.weights import longest
 from lossaudit.spec.normal_form import Polynomial, normal_form
 from lossaudit.spec.tree import Expr, ordered_names, to_float
@@ -44,11 +44,13 @@ class Closure(Struct):
         declared: without families and parameters.
         rivals: what the declared formula must be told from.
         printed: whether the total shows few digits, so that its rounding can be seen.
+        exact: see `WeightFold`.
     """
 
     declared: Expr
     rivals: Sequence[Candidate]
     printed: bool = False
+    exact: int = EXACT
     _tally: Tally = field(default_factory=Tally)
     _rival_tallies: list[Tally] = field(default_factory=list)
     _excused: int = 0
@@ -61,7 +63,7 @@ class Closure(Struct):
     _steps: tuple[int, int] | None = None
     _shares: ShareHistograms = field(default_factory=ShareHistograms)
     _series: SeriesFold = field(default_factory=SeriesFold)
-    _weights: WeightFold = field(default_factory=WeightFold)
+    _weights: WeightFold = None  # type: ignore[assignment]  # __post_init__
     _moments: Moments = field(default_factory=Moments)
     _nonfinite: OddRows = field(default_factory=OddRows)
     _lacking: OddRows = field(default_factory=OddRows)
@@ -73,6 +75,7 @@ class Closure(Struct):
 
     def __post_init__(self) -> None:
         self._rival_tallies = self._rival_tallies or [Tally() for _ in self.rivals]
+        self._weights = self._weights or WeightFold(self.exact)
         self._panel = Panel(self.declared, [r.expr for r in self.rivals])
         self._form = normal_form(self.declared)
         self._names = ordered_names(self.declared)

@@ -14,27 +14,38 @@ from contextlib import contextmanager
 
 from lossaudit.closure.fold import Closure
 from lossaudit.closure.trial import Trial
+from lossaudit.closure.weight_fold import EXACT
 
 LONG = 1 << 19
 """Rows from which on a second process saves more than it costs."""
 
 
-def fold_trial(trial: Trial, empty: Callable[[], Closure]) -> Closure:
+EXACT_OF_LONG = 1 << 15
+"""Numbers of rows that a half keeps as they are: the box of a long log is not exact anyway."""
+
+
+def fold_trial(trial: Trial, empty: Callable[[int], Closure]) -> Closure:
     """Decide all rows of a trial.
 
     Args:
         trial: the rows.
-        empty: makes a fold without rows.
+        empty: makes a fold without rows from its `exact`.
     """
     if trial.most_rows >= LONG and trial.goes_by_record:
         middle = trial.most_rows // 2
-        with _begun(lambda: _fold(trial, empty(), range(middle, trial.most_rows))) as finish:
-            first, second = _fold(trial, empty(), range(middle)), finish()
+
+        def half(among: range) -> Closure:
+            return _fold(trial, empty(EXACT_OF_LONG), among)
+
+        with _begun(lambda: half(range(middle, trial.most_rows))) as finish:
+            first, second = half(range(middle)), finish()
         if first.has_one_stretch and second.has_one_stretch:
             first.merge(second)
             if first.has_one_stretch:
                 return first
-    return _fold(trial, empty(), range(trial.most_rows))  # a weight that changes is sought in order
+    return _fold(
+        trial, empty(EXACT), range(trial.most_rows)
+    )  # a weight that changes is sought in order
 
 
 def _fold(trial: Trial, fold: Closure, among: range) -> Closure:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -264,3 +265,24 @@ def test_a_result_that_is_not_there_is_no_missing_log(tmp_path: Path) -> None:
     ran = lossaudit(tmp_path, "verify", "result.json")
     assert ran.returncode == 4
     assert "expected: a result, as `--report json=FILE` writes it" in ran.stderr
+
+
+def test_another_processor_moves_numbers_within_their_bounds(tmp_path: Path) -> None:
+    """A processor without vector instructions is another device, whose sums have another order."""
+    import torch
+
+    if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
+        pytest.skip("this processor has no vector instructions to do without")
+    shutil.copytree(LOG.parent, tmp_path / "run")
+    without = {**os.environ, "ATEN_CPU_CAPABILITY": "default"}
+    command = [sys.executable, "-m", "lossaudit", "audit", "run", "--device", "cpu", "--quiet"]
+    report = ["--report", "json=result.json"]
+    subprocess.run([*command, *report], cwd=tmp_path, env=without, check=True)
+    ran = lossaudit(tmp_path, "verify", "result.json")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("✓ verified: PASS musetalk-tiny, within the stated bounds\n")
+    found = differences(tmp_path)
+    assert {d["kind"] for d in found} == {"within bounds", "environment"}
+    (kernels,) = (d for d in found if d["kind"] == "environment")
+    assert kernels["where"].endswith("environment.cpu_kernels")
+    assert kernels["was"].startswith("DEFAULT")

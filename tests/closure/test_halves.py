@@ -23,7 +23,7 @@ from lossaudit.model.table import Column, Table
 from lossaudit.spec.load import spec_from_formula
 from lossaudit.spec.schema import Spec
 
-ROWS = 10 * BLOCK + 100  # halves that are too long to be kept as they are
+ROWS = 4 * BLOCK + 100
 
 
 def log_of(weights: np.ndarray) -> Log:
@@ -41,7 +41,9 @@ def outcome(log: Log, forks: bool | None, monkeypatch: pytest.MonkeyPatch) -> Ou
     binding = trial.binding
     monkeypatch.setattr(halves, "LONG", 1 if forks is not None else 1 << 60)
     monkeypatch.setattr(halves, "_may_fork", lambda: bool(forks))
-    return halves.fold_trial(trial, lambda: Closure(binding.declared, binding.rivals)).result()
+    return halves.fold_trial(
+        trial, lambda exact: Closure(binding.declared, binding.rivals, exact=exact)
+    ).result()
 
 
 def trial_of(spec: Spec, log: Log) -> Trial:

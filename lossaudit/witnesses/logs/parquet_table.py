@@ -10,8 +10,10 @@ from threading import Event
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct, field
+from numpy.typing import NDArray
 
-from lossaudit.model.table import Column, Damage, Ints, Storage, Table
+from lossaudit.model.table import Column, Damage, Floats, Ints, Storage, Table
 from lossaudit.witnesses.parquet_process import MAGIC, parquet_process
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import subprocess
 
 _ROWS = 1 << 17
+_ARENA = 1 << 22
 _STORAGE: dict[str, Storage] = {"Float16": "float16", "Float32": "float32"}
 
 
@@ -96,11 +99,11 @@ def _ask(worker: subprocess.Popen[bytes], path: str) -> None:
 
 def _tables(worker: subprocess.Popen[bytes], errors: IO[bytes], source: str) -> Iterator[Table]:
     """The stretches that the worker writes, up to where it says that it has written all."""
-    out, first, found = worker.stdout, 1, {"rows": 1}
-    assert isinstance(out, BufferedReader)
+    assert isinstance(worker.stdout, BufferedReader)
+    out, first, found = _Arrays(worker.stdout), 1, {"rows": 1}
     while found["rows"]:
         try:
-            found = json.loads(out.readline())
+            found = json.loads(out.source.readline())
             if "error" in found:
                 raise _RefusedError(found["error"])
             every = np.arange(found["rows"], dtype=np.int64)
@@ -112,20 +115,36 @@ def _tables(worker: subprocess.Popen[bytes], errors: IO[bytes], source: str) -> 
         first += len(every)
 
 
-def _column(out: BufferedReader, every: Ints, tag: str, dtype: str, count: int) -> Column:
+def _column(out: _Arrays, every: Ints, tag: str, dtype: str, count: int) -> Column:
     """The next column; `ValueError` if it is cut."""
     records = every
     if count < len(every):
-        records = every[_array(out, np.bool_, len(every))]
-    values = _array(out, np.float64, count)
+        records = every[out.fill(np.empty(len(every), np.bool_))]
+    values = out.floats(count)
     return Column(tag, values, records, _STORAGE.get(dtype, "float64"))
 
 
-def _array(out: BufferedReader, kind: type[Any], count: int) -> np.ndarray[Any, np.dtype[Any]]:
-    array = np.empty(count, kind)
-    if count and out.readinto(array.data.cast("B")) < array.nbytes:
-        raise ValueError("cut")
-    return array
+class _Arrays(Struct):
+    """The arrays that a process writes; `ValueError` if one is cut.
+
+    Those of float64 are cut from memory so large that the kernel gives huge pages for it.
+    """
+
+    source: BufferedReader
+    _memory: Floats = field(default_factory=lambda: np.empty(0))
+
+    def floats(self, count: int) -> Floats:
+        """The next `count` numbers."""
+        if len(self._memory) < count:
+            self._memory = np.empty(max(count, _ARENA))
+        taken, self._memory = self._memory[:count], self._memory[count:]
+        return self.fill(taken)
+
+    def fill(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The next bytes, in an array of ours."""
+        if len(array) and self.source.readinto(array.data.cast("B")) < array.nbytes:
+            raise ValueError("cut")
+        return array
 
 
 def _last_words(errors: IO[bytes], code: int) -> str:
