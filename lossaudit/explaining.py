@@ -7,6 +7,7 @@ of them are handed on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
@@ -19,11 +20,13 @@ from lossaudit.closure.replay.rows import total_of
 from lossaudit.closure.replay.settle import settle
 from lossaudit.errors import InputError, UsageError
 from lossaudit.model.replay import Hypothesis, Recomputed, Replay, may_be
+from lossaudit.model.steps import NO_STEP
 from lossaudit.witnesses.replay.engine import Replayer
 from lossaudit.witnesses.replay.other_terms import Way, other_terms
 from lossaudit.witnesses.replay.other_weights import find_alignment
 from lossaudit.witnesses.replay.ranks import Ranks
 from lossaudit.witnesses.replay.request import Pair
+from lossaudit.witnesses.replay.step_names import step_of
 from lossaudit.witnesses.replay.term_dtype import with_dtypes
 
 ALIGNMENT = "misaligned-checkpoint"
@@ -110,7 +113,7 @@ def _alignment(
     )
     if aligned is not None:
         return aligned.replay, aligned.summary, aligned.facts
-    return _as_stated(replay)
+    return _as_stated(replay) or _by_number(replay)
 
 
 def _as_stated(replay: Replay) -> tuple[Replay, str, Mapping[str, Any]] | None:
@@ -125,6 +128,19 @@ def _as_stated(replay: Replay) -> tuple[Replay, str, Mapping[str, Any]] | None:
     )
     own = replace(replay, total_logged=stated, total_half=half, total_source=replay.batch)
     return own, said, {"step": replay.step, "stated": True}
+
+
+def _by_number(replay: Replay) -> tuple[Replay, str, Mapping[str, Any]] | None:
+    """The replay without its logged total, where its weights are another step's by their number."""
+    number = step_of(replay.checkpoint) if replay.checkpoint else None
+    if number is None or replay.step in (NO_STEP, number + 1):
+        return None
+    said = (
+        f"{Path(replay.checkpoint).name} was written after update {number:,}, so it belongs to "
+        f"step {number + 1:,} and says nothing of step {replay.step:,}"
+    )
+    facts = {"checkpoint": replay.checkpoint, "checkpoint_step": number, "step": replay.step}
+    return replace(replay, total_logged=None), said, {**facts, "by_number": True}
 
 
 def _shared(tried: Sequence[Again]) -> list[Way]:
@@ -164,6 +180,8 @@ def _aligned(rows: Sequence[Replay], tried: Sequence[Again]) -> Hypothesis | Non
         return None
     summary = said[0][0] + (f" (and {len(said) - 1} more like it)" if len(said) > 1 else "")
     facts: dict[str, Any] = {"steps": [dict(f) for _, f in said]}
+    if any(f.get("by_number") for _, f in said):
+        facts["by_number"] = True
     if all(f.get("stated") for _, f in said):
         facts["stated"] = True
     return Hypothesis(ALIGNMENT, summary, tuple(replays), facts, decisive=False)

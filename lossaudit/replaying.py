@@ -109,7 +109,7 @@ def replay_steps(
         tried = hypotheses(evidence, replayer, beside, ranks, voices.progress)
         evidence = explain_replays(evidence, tried)
     training, unread = _trained_in(outcomes)
-    notes = (*_unused(logs, beside), *unread)
+    notes = (*request.notes, *_unused(logs, beside), *unread)
     environment = surroundings_of(found, ranks.count) if found else {}
     return Replayed(evidence, refused, notes, environment, training)
 

@@ -22,8 +22,9 @@ Name the checkpoint of the step before: `checkpoint-299` for the batch of step 3
 
 **When it cannot decide**
 The verdict is INCONCLUSIVE: a mismatch that the weights explain says nothing of the formula. Where
-the batch holds no prediction and no other step or checkpoint agrees, the finding is
-`formula-mismatch`.
+the batch holds no prediction and no other step or checkpoint agrees, the checkpoint's number
+decides: weights of another step by it refute nothing, unless some formula explains every step.
+Where it fits, or where the name has none, the finding is `formula-mismatch`.
 
 **Numerics**
 Two totals agree where their intervals meet; a match by chance has the probability of the interval's

@@ -23,10 +23,10 @@ from lossaudit.cli.guard import complain
 from lossaudit.cli.progress import show_work
 from lossaudit.errors import InputError, UsageError
 from lossaudit.replaying import Voices, spec_of
-from lossaudit.witnesses.replay.align import align, steps_of_batches
+from lossaudit.witnesses.replay.align import Alignment, align, align_one, steps_of_batches
 from lossaudit.witnesses.replay.ranks import launched_ranks
 from lossaudit.witnesses.replay.request import Pair, Request
-from lossaudit.witnesses.run_folder import RunFolder, find_run
+from lossaudit.witnesses.run_folder import SPEC_FILE, RunFolder, find_run
 
 ROUNDING = ("measured", "unmeasured")
 
@@ -49,7 +49,13 @@ class Model(Struct, frozen=True):
     allow_pickle: bool
     rounding: str = "measured"
 
-    def request(self, pairs: tuple[Pair, ...], source: str, others: tuple[str, ...]) -> Request:
+    def request(
+        self,
+        pairs: tuple[Pair, ...],
+        source: str,
+        others: tuple[str, ...],
+        notes: tuple[tuple[str, str], ...] = (),
+    ) -> Request:
         """The request for some pairs."""
         named = {"vae": self.vae, "unet_config": self.unet_config}
         parts = {part: path for part, path in named.items() if path is not None}
@@ -60,6 +66,7 @@ class Model(Struct, frozen=True):
         return Request(
             *(pairs, source, parts, self.adapter, self.device, self.allow_pickle, others),
             measures_rounding=self.rounding == "measured",
+            notes=notes,
         )
 
 
@@ -72,6 +79,8 @@ def run(
     policy: Policy,
 ) -> None:
     """Recompute, report, and leave with the contract's exit code; of several ranks the first."""
+    if declaration.spec is None and declaration.formula is None:
+        declaration = with_spec(declaration, spec_beside(asked))
     inputs = [*asked.checkpoints, *asked.batches, *asked.logs]
     destinations = destinations_for(inputs, output, policy, declaration.spec)
     batches = [path for named in asked.batches for path in batches_in(named)]
@@ -81,11 +90,9 @@ def run(
             expected="--batch FILE or --batch FOLDER, which lossaudit.recorder writes in training",
         )
     spec = declared_spec(declaration)
-    request = model.request(
-        pairs_of(asked.checkpoints, batches),
-        source_of(asked, batches),
-        tuple(siblings(asked.checkpoints)),
-    )
+    alignment = aligned(asked, batches)
+    others = tuple(siblings(asked.checkpoints))
+    request = model.request(alignment.pairs, source_of(asked, batches), others, alignment.notes)
     with launched_ranks() as ranks, show_work(layout.progress and ranks.is_first) as progress:
         voices = Voices(say, progress)
         options = audit_options(layout, policy)
@@ -117,7 +124,7 @@ def run_audit(
     leave(result, destinations, policy.write_baseline)
 
 
-def with_spec(declaration: Declaration, spec: str) -> Declaration:
+def with_spec(declaration: Declaration, spec: str | None) -> Declaration:
     """The declaration with the spec of the run's folder."""
     from msgspec.structs import replace
 
@@ -147,12 +154,36 @@ def batches_in(named: str) -> list[str]:
     return found
 
 
-def pairs_of(checkpoints: list[str], batches: list[str]) -> tuple[Pair, ...]:
-    """One checkpoint is used for every batch, as the user says; several are matched by step."""
-    if len(checkpoints) < 2:
-        weights = checkpoints[0] if checkpoints else ""
-        return tuple(Pair(weights, batch) for batch in batches)
-    return align(checkpoints, steps_of_batches(batches)).pairs
+def aligned(asked: Asked, batches: list[str]) -> Alignment:
+    """Which weights go with which batch: by step, but a batch named with one checkpoint takes it.
+
+    Raises:
+        UsageError: if no batch of a folder belongs to the one checkpoint.
+    """
+    if not asked.checkpoints:
+        return Alignment(tuple(Pair("", batch) for batch in batches), ())
+    if len(asked.checkpoints) > 1:
+        return align(asked.checkpoints, steps_of_batches(batches))
+    named = [batch for batch in batches if batch in asked.batches]
+    found = steps_of_batches([batch for batch in batches if batch not in asked.batches])
+    return align_one(asked.checkpoints[0], named, found)
+
+
+def spec_beside(asked: Asked) -> str | None:
+    """The lossaudit.yaml of the run whose batches were named: in their folder or the one around it.
+
+    Raises:
+        UsageError: if there are several.
+    """
+    folders = [p if p.is_dir() else p.parent for p in map(Path, asked.batches)]
+    around = dict.fromkeys(f for folder in folders for f in (folder, folder.parent))
+    found = [str(f / SPEC_FILE) for f in around if (f / SPEC_FILE).is_file()]
+    if len({Path(f).resolve() for f in found}) > 1:
+        raise UsageError(
+            f"the batches lie beside {len(found)} specs",
+            expected=f"--spec with one of them: {', '.join(found[:5])}",
+        )
+    return found[0] if found else None
 
 
 def siblings(checkpoints: list[str]) -> list[str]:

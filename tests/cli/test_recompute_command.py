@@ -97,7 +97,8 @@ def test_formula_without_definitions_says_what_is_lacking() -> None:
 
 def test_weights_that_no_adapter_can_run_are_a_usage_error() -> None:
     weights = str(ROOT / "fixtures/musetalk-tiny/runs/main/checkpoint-100")
-    code, _, errors = run("recompute", weights, "-b", BATCHES, "-s", SPEC, "--device", "cpu")
+    batch = f"{BATCHES}/step-000003.safetensors"
+    code, _, errors = run("recompute", weights, "-b", batch, "-s", SPEC, "--device", "cpu")
     assert code == 2
     assert "does not say which model the checkpoint is of" in errors
     assert "--adapter NAME" in errors

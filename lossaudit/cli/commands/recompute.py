@@ -15,8 +15,8 @@ def recompute(
         list[str] | None,
         typer.Argument(
             metavar="[CHECKPOINT]...",
-            help="Weights: one for all batches, or several, matched by step. "
-            "Without any, the batches' own predictions are used.",
+            help="Weights, matched with the batches by step; one goes with any batch that is named "
+            "as a file. Without any, the batches' own predictions are used.",
         ),
     ] = None,
     batch: Annotated[
@@ -57,8 +57,8 @@ def recompute(
     """Recompute the terms of some steps from batches and weights.
 
     Do they give the logged totals? Needs no terms in any log: the total alone is enough, in the
-    batch or in a log. The spec says what each term is computed from. Under torchrun the batches are
-    spread over the ranks.
+    batch or in a log. The spec says what each term is computed from; without --spec it is the run's
+    lossaudit.yaml beside the batches. Under torchrun the batches are spread over the ranks.
 
     Examples:
 

@@ -150,8 +150,8 @@ def explain_replays(
 
 
 def _precedence(explanation: Explanation) -> int:
-    """Its place; that the batches state other totals than the log comes after all formulas."""
-    if explanation.facts.get("stated"):
+    """Its place; what only a number says, or the batches' own totals, comes after all formulas."""
+    if explanation.facts.get("stated") or explanation.facts.get("by_number"):
         return len(PRECEDENCE)
     return PRECEDENCE.index(explanation.check)
 
@@ -226,12 +226,19 @@ def _formulas(evidence: ReplayEvidence, outcome: Outcome) -> Iterator[Explanatio
             yield Explanation(candidate.check, candidate.summary, text, candidate.facts)
 
 
+def _silent(replays: Sequence[Replay]) -> int:
+    return sum(r.total_logged is None for r in replays)
+
+
 def _fitting(evidence: ReplayEvidence, hypotheses: Sequence[Hypothesis]) -> Iterator[Explanation]:
     """The hypotheses under which every logged total is the declared formula."""
     for hypothesis in hypotheses:
         again = _fold(replace(evidence, replays=hypothesis.replays), ())
         least = evidence.outcome.declared.decided_finite if evidence.outcome else 1
-        fits = again.declared.sharp and not again.declared.refuted
+        withdrawn = _silent(hypothesis.replays) - _silent(evidence.replays)
+        least -= withdrawn
+        is_sharp = bool(again.declared.sharp) or least == 0 < withdrawn
+        fits = is_sharp and not again.declared.refuted
         if fits and again.declared.decided_finite >= least:
             yield Explanation(
                 hypothesis.check,

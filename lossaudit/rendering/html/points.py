@@ -93,15 +93,18 @@ def term_rows(witness: Witness) -> tuple[list[Row], list[str]]:
 
 
 def gradient_rows(witness: Witness) -> tuple[list[Row], list[str]]:
-    """Per point and term the share of the gradients; and the terms, largest first.
+    """Per point and term the share of the gradients; and the terms.
 
+    Terms that `term_rows` shows come first and in its order, so that each has one colour on a page.
     Of many terms the smallest are added up.
     """
     found = witness.gradients
     if found is None or not all(a < b for a, b in pairwise(found.steps)):
         return [], []
     columns = {n: list(c) for n, c in found.courses.items() if all(math.isfinite(v) for v in c)}
-    shown = _largest_named(columns)
+    named = _largest_named(columns)
+    known = [name for name in term_rows(witness)[1] if name in named]
+    shown = {name: named[name] for name in dict.fromkeys([*known, *named])}
     rows = [
         {"step": step, "term": name, "order": order, "share": shown[name][k]}
         for k, step in enumerate(found.steps)

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from lossaudit.errors import InputError
+from lossaudit.errors import InputError, UsageError
 from lossaudit.witnesses.replay.request import Pair
 from lossaudit.witnesses.replay.step_names import step_of
 from lossaudit.witnesses.replay.stored_kinds import stated_step
+
+MOST_STEPS = 8
 
 
 class Alignment(Struct, frozen=True):
@@ -45,6 +47,40 @@ def align(checkpoints: Sequence[str], steps: Mapping[str, int | None]) -> Alignm
             after = (step_of(checkpoint) or 0) + 1
             notes.append(("checkpoint", f"{checkpoint}: no batch of step {after:,} is there"))
     return Alignment(tuple(pairs), tuple(notes))
+
+
+def align_one(checkpoint: str, named: Sequence[str], found: Mapping[str, int | None]) -> Alignment:
+    """Replay with one checkpoint the batches that were named, and those of a folder that fit it.
+
+    Args:
+        checkpoint: whose name may tell a step N: then it belongs to step N + 1.
+        named: batches that the user named one by one: they are replayed with it in any case.
+        found: {batch: step} in the folders that the user named.
+
+    Raises:
+        UsageError: if nothing is left to replay.
+    """
+    number = step_of(checkpoint)
+    if number is None:
+        return Alignment(tuple(Pair(checkpoint, b) for b in (*named, *found)), ())
+    others = {b: s for b, s in found.items() if s is not None and s != number + 1}
+    pairs = tuple(Pair(checkpoint, b) for b in (*named, *found) if b not in others)
+    if not others:
+        return Alignment(pairs, ())
+    numbers = sorted(set(others.values()))
+    steps = ", ".join(f"{s:,}" for s in numbers[:MOST_STEPS])
+    steps += f" and {len(numbers) - MOST_STEPS} more" if len(numbers) > MOST_STEPS else ""
+    belongs = f"belongs to step {number + 1:,}"
+    if not pairs:
+        raise UsageError(
+            f"{checkpoint} {belongs}, and no batch is of that step",
+            expected=f"its batch; there are those of steps {steps}",
+            hint="a batch that is named as a file is replayed with any weights",
+        )
+    count = f"{len(others):,} batches (of steps" if len(others) > 1 else "1 batch (of step"
+    need = "need" if len(others) > 1 else "needs"
+    said = f"{count} {steps}) {need} other weights than {checkpoint}, which {belongs}"
+    return Alignment(pairs, (("replay", said),))
 
 
 def _without(step: int | None, numbered: Mapping[int, str]) -> str:

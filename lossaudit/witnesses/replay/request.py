@@ -27,6 +27,7 @@ class Request(Struct, frozen=True):
         others: further checkpoints at hand, to be tried where one does not reproduce its step.
         measures_rounding: run each forward pass a second time to see what rounding does in it;
             without that its terms have no bound, and no verdict is taken from them.
+        notes: (kind, why) of what was named and is not replayed so.
         is_lenient: where networks cannot be run, replay what the batches hold and say so.
     """
 
@@ -39,3 +40,4 @@ class Request(Struct, frozen=True):
     others: tuple[str, ...] = ()
     is_lenient: bool = False
     measures_rounding: bool = True
+    notes: tuple[tuple[str, str], ...] = ()

@@ -20,7 +20,7 @@ from lossaudit.model.report import Page
 from lossaudit.model.result import Result, Witness
 from lossaudit.recorder import Recorder
 from lossaudit.rendering.balance_grids import gradients_grid
-from lossaudit.rendering.html.points import MOST_TERMS, gradient_rows
+from lossaudit.rendering.html.points import MOST_TERMS, gradient_rows, term_rows
 from lossaudit.rendering.html.term_charts import gradient_chart
 from lossaudit.reports import html
 from lossaudit.spec.load import load_spec, spec_from_formula
@@ -183,3 +183,10 @@ def test_only_the_recorders_own_file_is_looked_for(tmp_path: Path, name: str) ->
     assert gradients_beside(str(tmp_path / name)) is None  # the folder is not `record`
     (tmp_path / "record").mkdir()
     assert gradients_beside(str(tmp_path / "record" / "terms.jsonl")) is None  # it is not there
+
+
+def test_a_term_has_the_same_place_among_the_gradients_as_among_the_values() -> None:
+    series = {"step": [1.0, 2.0], "total": [3.0, 3.0], "small": [1.0, 1.0], "large": [2.0, 2.0]}
+    found = GradientShares(2, {}, {}, (1.0, 2.0), {"small": (0.9, 0.9), "large": (0.1, 0.1)})
+    witness = Witness("log", "l", Verdict.PASS, "", "", series=series, gradients=found)
+    assert gradient_rows(witness)[1] == term_rows(witness)[1] == ["large", "small"]
