@@ -18,7 +18,9 @@ total is right, hand the recorder the very tensors from which it was computed.
 
 **When it cannot decide**
 A weight that is missing is a warning: a copy of the term, or a mean that was taken again, looks
-like a detached term, and so does one in the same compiled region as the total. Weights that depend
+like a detached term, and so does one in the same compiled region as the total: between a total and
+a tensor that it does not depend on, the graph has nothing that would tell why (decision 24). A
+weight of 0.0 is no missing one: autograd found the way, and it is an error. Weights that depend
 on a step or on other terms are not compared. Verdicts are those of logs and replays alone; where
 one of them fails already, other weights are no news and are left out.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import inspect
+import os
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from lossaudit import __version__
+from lossaudit.cli.bash_words import ASKED, join_options
 from lossaudit.cli.commands import Commands, function_of
 
 
@@ -61,6 +63,8 @@ def lossaudit(
 
 def main() -> None:
     """Entry point of the console script."""
+    if ASKED in os.environ:
+        join_options(os.environ)
     try:
         app(prog_name="lossaudit")
     finally:

@@ -71,6 +71,23 @@ def test_bash_offers(shell: dict[str, str], line: str, expected: list[str]) -> N
     assert found == expected if "--fail-on" in line else sorted(found) == sorted(expected)
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("lossaudit check --spec = vq", ["vqgan"]),
+        ("lossaudit check --format=json --spec = vq", ["vqgan"]),
+        ("lossaudit audit run --format = conc", ["concise"]),
+        ("lossaudit check a.log --fail-on =", ["error", "warning", "note"]),
+        ("lossaudit check --dtype = float32 --spec = yolox", ["yolox"]),
+    ],
+)
+def test_bash_offers_behind_an_equals_sign(
+    shell: dict[str, str], line: str, expected: list[str]
+) -> None:
+    """As bash breaks `--spec=vq` up, `=` being among its COMP_WORDBREAKS."""
+    assert offered(shell, line) == expected
+
+
 def test_files_are_offered_where_no_name_fits(shell: dict[str, str]) -> None:
     script = 'eval "$(lossaudit --show-completion bash)"; complete -p lossaudit'
     done = subprocess.run(

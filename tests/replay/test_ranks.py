@@ -72,13 +72,15 @@ def forward(checkpoint, tensors, device, dtype):
 """
 
 
-def two_ranks(folder: Path, end: str) -> list[subprocess.Popen[str]]:
+def two_ranks(folder: Path, end: str, *more: str) -> list[subprocess.Popen[str]]:
     """Two ranks without a launcher to look after them; `end` is what rank 1 does midway."""
     (folder / "ending.py").write_text(ADAPTER.format(end=end))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    command = [sys.executable, *RECOMPUTE, "--adapter", "ending:forward"]
+    command = [sys.executable, *RECOMPUTE[:-2], "--adapter", "ending:forward", *more]
+    for batch in sorted((RUN / "batches").iterdir()):  # named one by one, each takes the weights
+        command += ["--batch", str(batch)]
     command.insert(command.index("recompute") + 1, str(RUN / "checkpoint-100"))
     processes = []
     for rank in ("0", "1"):
@@ -95,9 +97,24 @@ def test_a_rank_that_is_killed_is_an_error_and_no_hang(tmp_path: Path) -> None:
     second.communicate(timeout=300)
     assert second.returncode == -signal.SIGKILL
     assert first.returncode == 4, errors
-    assert "a rank ended before it gave its part" in errors
+    assert "a rank ended, or hangs, before it gave its part" in errors
     assert "Traceback" not in errors
     assert output == ""
+
+
+def test_a_rank_that_hangs_is_an_error_after_the_timeout(tmp_path: Path) -> None:
+    stop = "os.kill(os.getpid(), signal.SIGSTOP)"
+    first, second = two_ranks(tmp_path, stop, "--rank-timeout", "5")
+    try:
+        output, errors = first.communicate(timeout=300)
+        assert second.poll() is None  # stopped, not gone
+    finally:
+        second.kill()
+        second.communicate(timeout=300)
+    assert (first.returncode, output) == (4, "")
+    assert "a rank ended, or hangs, before it gave its part" in errors
+    assert "--rank-timeout" in errors
+    assert "Traceback" not in errors
 
 
 def test_an_error_of_one_rank_is_told_by_the_other(tmp_path: Path) -> None:
