@@ -67,3 +67,11 @@ def test_the_help_of_a_command_imports_that_command_alone(name: str) -> None:
 
 def test_a_call_imports_what_it_needs() -> None:
     assert {"checks", "numpy"} <= set(imported("checks"))
+
+
+def test_the_help_cuts_no_command_short() -> None:
+    command = [sys.executable, "-m", "lossaudit", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    listed = done.stdout.partition("Commands:\n")[2].splitlines()
+    assert len(listed) == len(IN_HELP)
+    assert not [line for line in listed if line.endswith("...")]

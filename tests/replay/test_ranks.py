@@ -72,13 +72,15 @@ def forward(checkpoint, tensors, device, dtype):
 """
 
 
-def two_ranks(folder: Path, end: str) -> list[subprocess.Popen[str]]:
+def two_ranks(folder: Path, end: str, *more: str) -> list[subprocess.Popen[str]]:
     """Two ranks without a launcher to look after them; `end` is what rank 1 does midway."""
     (folder / "ending.py").write_text(ADAPTER.format(end=end))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    command = [sys.executable, *RECOMPUTE, "--adapter", "ending:forward"]
+    command = [sys.executable, *RECOMPUTE[:-2], "--adapter", "ending:forward", *more]
+    for batch in sorted((RUN / "batches").iterdir()):  # named one by one, each takes the weights
+        command += ["--batch", str(batch)]
     command.insert(command.index("recompute") + 1, str(RUN / "checkpoint-100"))
     processes = []
     for rank in ("0", "1"):

@@ -35,7 +35,9 @@ def audit(
     verbose: options.Verbose = False,
     no_progress: options.NoProgress = False,
 ) -> None:
-    """Audit a whole run: its logs, and the steps whose sample batches and weights were kept.
+    """Audit a whole run: its logs, and every step that was kept.
+
+    A step is kept as a sample batch, and replayed with weights where they are there.
 
     Finds lossaudit.yaml (or takes --spec), logs, checkpoints and batches under the folder, matches
     batches with weights by their steps, and gives one verdict. What is found and not used is said.

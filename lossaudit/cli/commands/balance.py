@@ -40,7 +40,7 @@ def balance(
     quiet: options.Quiet = False,
     no_progress: options.NoProgress = False,
 ) -> None:
-    """Which term dominates the total, since when, and which weight would change it?
+    """Tell which term dominates, and which weight would change it.
 
     A term above the spec's balance.max_share is a warning: --fail-on warning makes it exit code 1.
     A formula that the log refutes is a warning here too.

@@ -41,7 +41,9 @@ def check(
     verbose: options.Verbose = False,
     no_progress: options.NoProgress = False,
 ) -> None:
-    """Does the logged total follow the declared formula, row by row, and not a rival?
+    """Check every logged total against the declared formula.
+
+    Does it follow that formula, row by row, and not a rival?
 
     Examples:
 

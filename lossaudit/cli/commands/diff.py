@@ -16,9 +16,10 @@ def diff(
     format_: options.OwnFormat = "full",
     output: options.OutputFile = None,
 ) -> None:
-    """Do two runs optimise the same loss? Their certified weights are compared, and the shares.
+    """Tell whether two runs optimise the same loss.
 
-    Exit code 0: the same. 1: some weight fits no row of the other run. 3: it cannot be told.
+    Their certified weights are compared, and the shares. Exit code 0: the same. 1: some weight fits
+    no row of the other run. 3: it cannot be told.
 
     Example:
 

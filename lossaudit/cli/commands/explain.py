@@ -19,7 +19,7 @@ def explain(
         ),
     ],
 ) -> None:
-    """Explain a check, a log format or a report format, or show a preset with its sources."""
+    """Explain a check, a log or report format, or a preset."""
     with guarded():
         from lossaudit.cli import lookups
 

@@ -40,9 +40,10 @@ def init(
     pattern: options.Pattern = None,
     no_progress: options.NoProgress = False,
 ) -> None:
-    """Start a spec: write a commented lossaudit.yaml from a log, a formula or a preset.
+    """Start a spec from a log, a formula or a preset.
 
-    From a log it takes what `identify` finds. What the log does not establish is marked UNDECIDED.
+    It is a lossaudit.yaml with comments. From a log it takes what `identify` finds. What the log
+    does not establish is marked UNDECIDED.
 
     Examples:
 

@@ -18,9 +18,10 @@ def lint(
         list[str], typer.Argument(metavar="SPEC...", help="Spec files, or presets' names.")
     ],
 ) -> None:
-    """Check spec files without any log: layout, formulas, rivals, names.
+    """Check spec files without any log.
 
-    Every problem is printed with its line and column; a sound spec gives one line with its formula.
+    Looked at are layout, formulas, rivals and names. Every problem is printed with its line and
+    column; a sound spec gives one line with its formula.
 
     Example:
 

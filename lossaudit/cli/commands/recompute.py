@@ -54,11 +54,11 @@ def recompute(
     quiet: options.Quiet = False,
     no_progress: options.NoProgress = False,
 ) -> None:
-    """Recompute the terms of some steps from batches and weights: do they give the logged totals?
+    """Recompute the terms of some steps from batches and weights.
 
-    Needs no terms in any log: the total alone is enough, in the batch or in a log. The spec says
-    what each term is computed from; without --spec it is the run's lossaudit.yaml beside the
-    batches. Under torchrun the batches are spread over the ranks.
+    Do they give the logged totals? Needs no terms in any log: the total alone is enough, in the
+    batch or in a log. The spec says what each term is computed from; without --spec it is the run's
+    lossaudit.yaml beside the batches. Under torchrun the batches are spread over the ranks.
 
     Examples:
 

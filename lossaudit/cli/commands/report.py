@@ -20,9 +20,10 @@ def report(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Render a stored result again, in any format; nothing is audited.
+    """Render a stored result again, in any format.
 
-    The reports are byte for byte those of the command that wrote it, and so is the exit code.
+    Nothing is audited. The reports are byte for byte those of the command that wrote it, and so is
+    the exit code.
 
     Examples:
 

@@ -30,7 +30,7 @@ def verify(
     format_: options.OwnFormat = "full",
     output: options.OutputFile = None,
 ) -> None:
-    """Audit the same inputs again: does a stored result still hold, and if not, what changed?
+    """Repeat the audit of a stored result, and say what changed.
 
     Exit code 0: identical, or recomputed numbers within the stated bounds. 1: something differs.
 
