@@ -13,7 +13,9 @@ explains`: a single edited row among 400.
 
 **How to fix**
 Look at the first violating step: a resumed run with an edited config, a term that is added but not
-logged, a term that is logged with its weight already in it. `--formula` tries another reading.
+logged, a term that is logged with its weight already in it. Where no weights fit at all, look at
+*when* each number is taken: a term of the step before beside a total of this one, or the mean of
+the total over micro-batches beside the terms of the last. `--formula` tries another reading.
 
 **When it cannot decide**
 Rows that lack a term, repeated steps that cannot be paired, and numbers too coarse to tell are
@@ -136,10 +138,15 @@ def _explained_by_bfloat16(outcome: Outcome, binding: Binding) -> bool:
 
 
 def _fit(outcome: Outcome) -> str:
-    """Where the rows that some weights fit end, if not all rows do."""
+    """Where the rows that some weights fit end, if not all rows do; or that there are none."""
     box = outcome.box
     if box is None:
-        return ""
+        if not outcome.weights or outcome.declared.decided_finite <= 2 * len(outcome.weights):
+            return ""
+        return (
+            "; no weights of the declared signs fit: a term may be missing, or of another step or "
+            "micro-batch than the total"
+        )
     if not box.complete and outcome.stretch:
         first, last = outcome.stretch
         return f"; the longest stretch that some weights fit is {steps_in_words(first, last)}"

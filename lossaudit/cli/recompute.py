@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 from msgspec import Struct
@@ -24,7 +25,7 @@ from lossaudit.cli.progress import show_work
 from lossaudit.errors import InputError, UsageError
 from lossaudit.replaying import Voices, spec_of
 from lossaudit.witnesses.replay.align import Alignment, align, align_one, steps_of_batches
-from lossaudit.witnesses.replay.ranks import launched_ranks
+from lossaudit.witnesses.replay.ranks import PATIENCE, launched_ranks
 from lossaudit.witnesses.replay.request import Pair, Request
 from lossaudit.witnesses.run_folder import SPEC_FILE, RunFolder, find_run
 
@@ -48,6 +49,7 @@ class Model(Struct, frozen=True):
     unet_config: str | None
     allow_pickle: bool
     rounding: str = "measured"
+    rank_timeout: float | None = None
 
     def request(
         self,
@@ -68,6 +70,10 @@ class Model(Struct, frozen=True):
             measures_rounding=self.rounding == "measured",
             notes=notes,
         )
+
+    def patience(self) -> timedelta:
+        """How long the ranks wait for one another."""
+        return PATIENCE if self.rank_timeout is None else timedelta(seconds=self.rank_timeout)
 
 
 def run(
@@ -93,7 +99,10 @@ def run(
     alignment = aligned(asked, batches)
     others = tuple(siblings(asked.checkpoints))
     request = model.request(alignment.pairs, source_of(asked, batches), others, alignment.notes)
-    with launched_ranks() as ranks, show_work(layout.progress and ranks.is_first) as progress:
+    with (
+        launched_ranks(model.patience()) as ranks,
+        show_work(layout.progress and ranks.is_first) as progress,
+    ):
         voices = Voices(say, progress)
         options = audit_options(layout, policy)
         result = recompute(spec, request, asked.logs, options, ranks, voices)

@@ -20,8 +20,9 @@ from lossaudit.spec.load import preset_names, spec_path
 NOT_REPEATED = {"format_", "output", "report", "quiet", "verbose", "no_progress", "force"} | {
     "write_spec",
     "write_baseline",
+    "rank_timeout",
 }
-"""Options that decide where something goes, not what it says."""
+"""Options that decide where something goes or how long it may take, not what it says."""
 
 MOST_TEXT = 1 << 20
 """Bytes of a spec file, or of git's files, that are looked at."""

@@ -320,3 +320,22 @@ def test_weights_that_no_row_stretch_allows_are_not_called_alike(tmp_path: Path)
     log.write_text("loss,a,b\n" + "".join(f"{c!r},{a!r},{b!r}\n" for a, b, c in rows))
     done = lossaudit("check", str(log), "-f", "loss = a + b")
     assert "nothing: no weights fit" in done.stdout
+
+
+def test_a_term_of_the_step_before_is_looked_for_where_no_weights_fit(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    rng = random.Random(3)
+    a, b = ([rng.random() for _ in range(60)] for _ in "ab")
+    late = [b[0], *b]
+    rows = (f"{x + y!r},{x!r},{z!r}\n" for x, y, z in zip(a, b, late, strict=False))
+    log.write_text("loss,a,b\n" + "".join(rows))
+    done = lossaudit("check", str(log), "-f", "loss = a + b", "--format", "concise")
+    assert "or of another step or micro-batch than the total" in done.stdout.splitlines()[0]
+
+
+def test_two_rows_show_nothing_of_steps(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("loss,a,b\n0.5,1.25,1.5\n0.25,1.125,2.5\n")
+    done = lossaudit("check", str(log), "-f", "loss = a + b", "--format", "concise")
+    assert done.stdout.startswith(f"{log}:2: error formula-mismatch")
+    assert "micro-batch" not in done.stdout

@@ -97,9 +97,24 @@ def test_a_rank_that_is_killed_is_an_error_and_no_hang(tmp_path: Path) -> None:
     second.communicate(timeout=300)
     assert second.returncode == -signal.SIGKILL
     assert first.returncode == 4, errors
-    assert "a rank ended before it gave its part" in errors
+    assert "a rank ended, or hangs, before it gave its part" in errors
     assert "Traceback" not in errors
     assert output == ""
+
+
+def test_a_rank_that_hangs_is_an_error_after_the_timeout(tmp_path: Path) -> None:
+    stop = "os.kill(os.getpid(), signal.SIGSTOP)"
+    first, second = two_ranks(tmp_path, stop, "--rank-timeout", "5")
+    try:
+        output, errors = first.communicate(timeout=300)
+        assert second.poll() is None  # stopped, not gone
+    finally:
+        second.kill()
+        second.communicate(timeout=300)
+    assert (first.returncode, output) == (4, "")
+    assert "a rank ended, or hangs, before it gave its part" in errors
+    assert "--rank-timeout" in errors
+    assert "Traceback" not in errors
 
 
 def test_an_error_of_one_rank_is_told_by_the_other(tmp_path: Path) -> None:

@@ -41,6 +41,15 @@ def recompute(
     unet_config: options.UnetConfig = None,
     allow_pickle: options.AllowPickle = False,
     rounding: options.Rounding = "measured",
+    rank_timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=1,
+            max=604_800,
+            help="Under torchrun: how long ranks wait for the slowest; 7,200 without.",
+        ),
+    ] = None,
     reader: options.ReaderName = None,
     format_: options.Format = "full",
     output: options.OutputFile = None,
@@ -73,7 +82,7 @@ def recompute(
 
         command.run(
             command.Asked(checkpoints or [], batch or [], log or []),
-            command.Model(device, adapter, vae, unet_config, allow_pickle, rounding),
+            command.Model(device, adapter, vae, unet_config, allow_pickle, rounding, rank_timeout),
             Declaration(spec, formula, rival or [], map_ or [], aggregate or [], dtype),
             Layout(reader, None, None, not no_progress and not quiet),
             Output(format_, output, report or [], quiet),

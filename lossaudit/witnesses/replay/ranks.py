@@ -25,7 +25,7 @@ JOINING = timedelta(minutes=5)
 """For all ranks to come up: a shell may have inherited a launcher's variables, and be alone."""
 
 PATIENCE = timedelta(hours=2)
-"""For the slowest rank; one that ends is noticed at once."""
+"""For the slowest rank, unless the user says otherwise; one that ends is noticed at once."""
 
 
 class RankError(LossauditError):
@@ -87,10 +87,12 @@ class Ranks(Struct, frozen=True):
         try:
             dist.all_gather_object(parts, own, self.group)
         except RuntimeError as error:
+            told = str(error).splitlines()[0][:200]
             raise RankError(
-                f"a rank ended before it gave its part ({str(error).splitlines()[0][:200]})",
+                f"a rank ended, or hangs, before it gave its part ({told})",
                 expected=f"results of all {self.count} ranks",
-                hint="look at the messages of the other ranks; one may have run out of memory",
+                hint="look at the messages of the other ranks; one may have run out of memory, or "
+                "need longer than --rank-timeout",
             ) from None
         return parts
 
@@ -103,8 +105,11 @@ def share_of(rank: int, count: int, items: int) -> tuple[int, int]:
 
 
 @contextmanager
-def launched_ranks() -> Iterator[Ranks]:
+def launched_ranks(patience: timedelta = PATIENCE) -> Iterator[Ranks]:
     """The ranks that `torchrun` launched, for the length of the work.
+
+    Args:
+        patience: how long a rank waits for the others; one that hangs is an error then.
 
     Raises:
         RankError: if they cannot find one another.
@@ -119,7 +124,7 @@ def launched_ranks() -> Iterator[Ranks]:
 
     try:
         dist.init_process_group("gloo", timeout=JOINING)
-        group = dist.new_group(timeout=PATIENCE, backend="gloo")
+        group = dist.new_group(timeout=patience, backend="gloo")
     except (RuntimeError, ValueError) as error:
         raise RankError(
             f"the ranks cannot be joined: {str(error).splitlines()[0][:200]}",
