@@ -2,7 +2,6 @@
 
 import sys
 
-
 INTERRUPTED = 130
 
 
