@@ -2,15 +2,21 @@
 
 import sys
 
-from lossaudit.witnesses.parquet_process import start_early
+INTERRUPTED = 130
 
 
 def main() -> None:
     """Entry point: what takes long to load starts first, in a process of its own."""
-    start_early(sys.argv[1:])
-    from lossaudit.cli.main import main
+    try:
+        from lossaudit.witnesses.parquet_process import start_early
 
-    main()
+        start_early(sys.argv[1:])
+        from lossaudit.cli.main import main
+
+        main()
+    except KeyboardInterrupt:  # before a command began, or while one ends
+        print("interrupted", file=sys.stderr)  # noqa: T201 - nothing of ours is loaded yet
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

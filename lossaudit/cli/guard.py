@@ -30,7 +30,7 @@ def guarded() -> Iterator[None]:
         complain(str(error))
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
-        complain("interrupted; no report was written")
+        complain("interrupted; no further report is written")
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
         # The reader of our output is gone; nothing may be written to it while Python exits.

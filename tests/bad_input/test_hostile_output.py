@@ -191,7 +191,7 @@ def test_interrupting_a_long_read_leaves_the_old_report_and_nothing_else(tmp_pat
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors == b"interrupted; no report was written\n"
+    assert errors == b"interrupted; no further report is written\n"
     assert report.read_text() == OLD
     assert [p.name for p in report.parent.iterdir()] == ["report"]
     assert list((tmp_path / "tmp").iterdir()) == []
@@ -323,3 +323,19 @@ def test_time_zone_hash_seed_and_threads_change_no_byte(tmp_path: Path, kind: st
     assert {form: len(reports) for form, reports in seen.items()} == dict.fromkeys(FORMATS, 1)
     assert all(b"PASS" in seen[form].pop() for form in FORMATS if form != "gitlab")
     assert seen["gitlab"] == {b"[]\n"}
+
+
+def test_ctrl_c_while_the_program_still_loads_ends_without_a_traceback() -> None:
+    """The signal comes at the import of typer, before any command of ours can catch it."""
+    code = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from lossaudit.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (130, b"interrupted\n")
