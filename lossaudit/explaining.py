@@ -126,7 +126,8 @@ def _as_stated(replay: Replay) -> tuple[Replay, str, Mapping[str, Any]] | None:
         f"log has {replay.total_logged:.7g}: another micro-batch of that step, another run, or "
         "something else than was optimised"
     )
-    own = replace(replay, total_logged=stated, total_half=half, total_source=replay.batch)
+    own = replace(replay, total_logged=stated, total_half=half, likely_half=None)
+    own = replace(own, total_source=replay.batch)
     return own, said, {"step": replay.step, "stated": True}
 
 

@@ -161,7 +161,7 @@ def _assume(binding: Binding, window: str) -> list[str]:
             found.append(f"`{tag}` was rounded to {wider.shortest} when it was written")
         elif _digits(wider) != _digits(resolution):
             found.append(f"`{tag}` was rounded to {wider.in_words()} when it was written")
-    if any(r.mixture is not None and r.mixture.doubted for r in binding.cautious.values()):
+    if any(r.mixture is not None and r.mixture.is_doubt for r in binding.cautious.values()):
         found.append("some value was rounded to no more digits than it shows")
     if window:
         option = aggregate_option(binding.total or "", f"mean:{window}")

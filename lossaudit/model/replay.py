@@ -61,7 +61,10 @@ class Replay(Struct, frozen=True):
         logged_terms: the terms logged for that step, as far as known.
         files: every file that was read for it.
         dtype: in which training formed the total.
-        total_half: half the width of the interval that `total_logged` stands for.
+        total_half: half the width of the interval that `total_logged` stands for, granting every
+            way of writing that fits.
+        likely_half, likely_given: `total_half` and `given` as they were likely written; a step that
+            only these refute is not decided.
         total_source: the file in which `total_logged` stands.
         logged_halves: half-widths of `logged_terms`.
         given: names of the formula that were not recomputed, such as a logged weight.
@@ -94,6 +97,8 @@ class Replay(Struct, frozen=True):
     rank: int = 0
     policy: Mapping[str, str] = field(default_factory=dict)
     is_bounded: bool = True
+    likely_half: float | None = None
+    likely_given: Mapping[str, Interval] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool | None:

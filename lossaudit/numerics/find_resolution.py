@@ -150,12 +150,14 @@ def _mixtures(column: Written, sample: Sample, likely: Resolution) -> list[Mixtu
     ways, others = find_ways(values, base, grid.ulp(values), least, fewest)
     sure = tuple(w for w in ways if w.log_chance < CHANCE)
     cautious = Mixture(ways + others, own=True, least=least)
-    if sample.count <= MOST_DOUBTED and not likely.coarse and (rounded or _ends_round(values)):
-        doubting = replace(cautious, doubted=True, zero=place_of_zero(values, least))
+    doubted = rounded or _ends_round(values)
+    short = sample.count <= MOST_DOUBTED and not likely.coarse
+    if short and (doubted or not values[0] or not values[-1]):
+        doubting = replace(cautious, doubted=doubted, zero=place_of_zero(values, least))
         cautious = doubting if (doubting.spacing(values) > 1.5 * base).any() else cautious
     return [
         Mixture(sure, least=least) if sure else None,
-        cautious if cautious.ways or cautious.doubted else None,
+        cautious if cautious.ways or cautious.is_doubt else None,
     ]
 
 

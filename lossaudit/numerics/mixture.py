@@ -74,11 +74,16 @@ class Mixture(Struct, frozen=True):
             coarsest = np.maximum(coarsest, places if self.own else _where(places, last))
         coarsest = np.minimum(coarsest, last)
         if self.doubted:
-            shown = np.where(values == 0, self.zero, own_places(last, decade))
-            coarsest = np.maximum(coarsest, shown)
+            coarsest = np.maximum(coarsest, own_places(last, decade))
+        coarsest = np.where(values == 0, np.maximum(coarsest, self.zero), coarsest)
         if self.least is not None:
             coarsest = np.minimum(coarsest, -float(self.least))
         return np.where(np.isfinite(values), 10.0**coarsest, 0.0)
+
+    @property
+    def is_doubt(self) -> bool:
+        """Whether some value may be coarser than any of the ways makes it."""
+        return self.doubted or self.zero > -np.inf
 
     def in_words(self) -> list[str]:
         """The ways, such as "4 decimals"."""
@@ -113,7 +118,7 @@ def place_of_zero(values: Floats, least: int | None) -> float:
     place = min(float(own_places(last_places(others, MOST_DIGITS), decades(others)).max()), -1.0)
     zeros = np.flatnonzero(values == 0)
     if len(zeros) and len(zeros) == zeros[-1] - zeros[0] + 1 and {0, len(values) - 1} & {*zeros}:
-        hidden = np.ceil(np.log10(2 * np.abs(others).max()))
+        hidden = np.ceil(np.log10(2) + np.log10(np.abs(others).max()))
         place = max(place, float(hidden)) if hidden <= -FEWEST_DECIMALS else place
     return place if least is None or least < 2 else max(place, -float(least))
 

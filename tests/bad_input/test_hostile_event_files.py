@@ -314,10 +314,12 @@ def test_special_values_are_neither_lost_nor_excused(
 
 @number(16)
 def test_numbers_near_the_ends_of_float64_neither_overflow_nor_vanish(tmp_path: Path) -> None:
+    lip, lat = 0.5123456789012345, 1.0234567890123456  # no digits that could be rounded ones
+
     def result_of(total: float, scale: float) -> str:
         lines = [
             json.dumps({"step": k, "loss": t * scale, "lip": a * scale, "lat": b * scale})
-            for k, t, a, b in [*rows(30), (30, total, 0.5, 1.0)]
+            for k, t, a, b in [*rows(30), (30, total, lip, lat)]
         ]
         log = tmp_path / "log.jsonl"
         log.write_text("\n".join(lines) + "\n")
@@ -325,5 +327,5 @@ def test_numbers_near_the_ends_of_float64_neither_overflow_nor_vanish(tmp_path: 
         return audit(log, dtype="float64").verdict.value
 
     for scale in (1e300, 1e-300):
-        assert result_of(2.0, scale) == "PASS"
-        assert result_of(2.5, scale) == "FAIL"
+        assert result_of(2 * lip + lat, scale) == "PASS"
+        assert result_of(2.5 * lip + lat, scale) == "FAIL"

@@ -115,7 +115,7 @@ def test_factor_near_ln_2_is_told_with_its_interval_and_the_plain_factor(tmp_pat
     assert found.evidence["low"] < np.log(2) < found.evidence["factor"] == 0.7
 
 
-@pytest.mark.parametrize(("seed", "row"), [(112, 20), (160, 36), (172, 35), (268, 38), (328, 34)])
+@pytest.mark.parametrize(("seed", "row"), [(160, 36), (172, 35), (268, 38), (328, 34)])
 def test_weights_that_fit_a_few_rows_after_an_edited_one_have_not_changed(
     tmp_path: Path, seed: int, row: int
 ) -> None:

@@ -67,9 +67,18 @@ def test_the_weight_of_each_step_is_that_of_its_row(tmp_path: Path) -> None:
 
 
 def test_a_wrong_weight_fails(tmp_path: Path) -> None:
-    result = replayed(run(tmp_path, (0.25, 0.5, 0.7)), "log.jsonl")
+    result = replayed(run(tmp_path, (0.25, 0.5, 0.65)), "log.jsonl")
     assert (result.verdict, result.exit_code) == (Verdict.FAIL, ExitCode.FINDING)
     assert "1 of 3 replayed steps refute the formula, from step 3" in result.reason
+
+
+def test_a_weight_that_is_right_only_if_it_was_rounded_coarsely_decides_nothing(
+    tmp_path: Path,
+) -> None:
+    """0.7 beside 0.25 is 0.7, unless the last row was written with one decimal."""
+    result = replayed(run(tmp_path, (0.25, 0.5, 0.7)), "log.jsonl")
+    assert (result.verdict, result.exit_code) == (Verdict.INCONCLUSIVE, ExitCode.INCONCLUSIVE)
+    assert result.reason.startswith("1 of 3 replayed steps closes only if the total or a weight")
 
 
 def test_a_weight_in_few_digits_is_as_wide_as_these_leave_it(tmp_path: Path) -> None:

@@ -29,6 +29,11 @@ def judge_replays(evidence: ReplayEvidence) -> tuple[Verdict, str]:
     declared = outcome.declared
     if declared.refuted:
         return _refuted(evidence, outcome)
+    if outcome.excused:
+        steps = f"{outcome.excused:,} of {outcome.rows:,} replayed steps"
+        closes = "closes" if outcome.excused == 1 else "close"
+        doubted = f"{steps} {closes} only if {outcome.assumption}"
+        return Verdict.INCONCLUSIVE, doubted + _told(evidence)
     if not declared.decided:
         reasons = "; ".join(f"{r} ({n:,} steps)" for r, n in outcome.undecided.items())
         none = f"none of {outcome.rows:,} replayed steps could be decided: {reasons}"

@@ -24,6 +24,8 @@ class LoggedStep(Struct, frozen=True):
         total, half: the number, and half the width of the interval that it stands for.
         terms, halves: the same of the terms, by the formula's names.
         source: the log.
+        likely_half, likely_halves: half-widths as the columns were likely written; the others grant
+            every way that fits.
     """
 
     total: float
@@ -31,6 +33,8 @@ class LoggedStep(Struct, frozen=True):
     terms: Mapping[str, float] = field(default_factory=dict)
     halves: Mapping[str, float] = field(default_factory=dict)
     source: str = ""
+    likely_half: float | None = None
+    likely_halves: Mapping[str, float] = field(default_factory=dict)
 
 
 class LoggedSteps(Struct, frozen=True):
@@ -75,34 +79,46 @@ def logged_steps(evidence: LogEvidence, wanted: Collection[int]) -> LoggedSteps:
                 if t in rows.present and rows.present[t][i] and not rows.ambiguous[i]
             }
             total = float(rows.values[binding.total][i])
-            halves = {n: _half(evidence, binding.tags[n], v) for n, v in terms.items()}
-            half = _half(evidence, binding.total, total)
-            step = LoggedStep(total, half, terms, halves, log.source)
+            halves = {n: _halves(evidence, binding.tags[n], v) for n, v in terms.items()}
+            likely, half = _halves(evidence, binding.total, total)
+            step = LoggedStep(
+                total,
+                half,
+                terms,
+                {n: h for n, (_, h) in halves.items()},
+                log.source,
+                likely,
+                {n: h for n, (h, _) in halves.items()},
+            )
             found.setdefault(int(rows.step[i]), []).append(step)
     steps = {step: tuple(totals) for step, totals in found.items()}
     return LoggedSteps(steps, dtype=binding.dtype)
 
 
-def _half(evidence: LogEvidence, tag: str, value: float) -> float:
-    """Half of the widest interval that the way of writing leaves."""
-    written = evidence.binding.cautious[tag]
-    halves = written.half_width(np.array([value]), evidence.spec.dtype)
-    return float(np.broadcast_to(halves, (1,))[0])
+def _halves(evidence: LogEvidence, tag: str, value: float) -> tuple[float, float]:
+    """Half of the interval that the likely way of writing leaves, and half of the widest."""
+    binding, at = evidence.binding, np.array([value])
+    likely, cautious = (
+        float(np.broadcast_to(way.half_width(at, evidence.spec.dtype), (1,))[0])
+        for way in (binding.resolutions[tag], binding.cautious[tag])
+    )
+    return likely, cautious
 
 
-def written_halves(values: Sequence[float | None], dtype: str) -> Iterator[float]:
-    """Half-widths of numbers that stand in the batches themselves, written in one way.
+def written_halves(values: Sequence[float | None], dtype: str) -> Iterator[tuple[float, float]]:
+    """The same of numbers that stand in the batches themselves, written in one way.
 
     Args:
         values: as read, None where a batch has none.
         dtype: of the sum in training.
     """
     known = np.array([v for v in values if v is not None])
-    halves = np.zeros(len(known))
+    halves = np.zeros((2, len(known)))
     if len(known):
         column = Column("total", known, np.arange(len(known)))
-        width = find_resolutions(column)[True].half_width(known, dtype)
-        halves = np.broadcast_to(np.asarray(width), known.shape)
-    rest = iter(halves.tolist())
+        for reading, way in enumerate(find_resolutions(column)):
+            halves[reading] = way.half_width(known, dtype)
+    rest = iter(halves.T.tolist())
     for value in values:
-        yield 0.0 if value is None else next(rest)
+        likely, cautious = (0.0, 0.0) if value is None else next(rest)
+        yield likely, cautious

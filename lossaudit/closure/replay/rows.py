@@ -7,6 +7,7 @@ from itertools import groupby
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit.closure.blocks import Prepared
 from lossaudit.closure.decide import Block
@@ -20,6 +21,9 @@ from lossaudit.spec.tree import Expr, expand_families, names, number, substitute
 
 NO_TOTAL = "no total was logged for the step"
 """Why a replay stays undecided."""
+
+DOUBT = "the total or a weight was rounded more coarsely than it likely was when it was written"
+"""What would have to be true for a step to close that is refuted as it was likely written."""
 
 
 class ReplayRows(Struct, frozen=True):
@@ -97,6 +101,20 @@ def _rows(replays: Sequence[Replay], records: Sequence[int]) -> Rows:
 
 
 def _prepared(replays: Sequence[Replay], wanted: Collection[str], dtype: str) -> Prepared:
+    cautious = _block(replays, wanted, dtype)
+    likely = [_as_likely(r) for r in replays]
+    if likely == list(replays):
+        return Prepared(cautious, {})
+    return Prepared(_block(likely, wanted, dtype), {}, cautious, DOUBT)
+
+
+def _as_likely(replay: Replay) -> Replay:
+    """The replay with its numbers as they were likely written."""
+    half = replay.total_half if replay.likely_half is None else replay.likely_half
+    return replace(replay, total_half=half, given={**replay.given, **replay.likely_given})
+
+
+def _block(replays: Sequence[Replay], wanted: Collection[str], dtype: str) -> Block:
     arithmetic = Arithmetic(dtype)
     total = np.array([_number(r.total_logged) for r in replays])
     columns: dict[str, Bounded] = {}
@@ -108,7 +126,7 @@ def _prepared(replays: Sequence[Replay], wanted: Collection[str], dtype: str) ->
     columns["step"] = arithmetic.exactly(np.array([float(r.step) for r in replays]))
     present["step"] = np.ones(len(replays), bool)
     half = np.array([r.total_half for r in replays])
-    return Prepared(Block(total, half, columns, present, present["step"], arithmetic), {})
+    return Block(total, half, columns, present, present["step"], arithmetic)
 
 
 def _bounded(found: Sequence[Recomputed | Interval | None], arithmetic: Arithmetic) -> Bounded:

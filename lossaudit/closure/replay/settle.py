@@ -60,6 +60,7 @@ def compare_with(replay: Replay, logged: LoggedStep) -> Replay:
         replay,
         total_logged=logged.total,
         total_half=logged.half,
+        likely_half=logged.likely_half,
         total_source=logged.source,
         logged_terms={**replay.logged_terms, **_own(replay, logged.terms)},
         logged_halves={**replay.logged_halves, **_own(replay, logged.halves)},
@@ -78,12 +79,16 @@ def _with_written(replays: Sequence[Replay]) -> Iterator[Replay]:
         n: list(written_halves([r.logged_terms.get(n) for r in replays], dtype)) for n in names
     }
     totals = written_halves([r.total_logged for r in replays], dtype)
-    for i, (replay, half) in enumerate(zip(replays, totals, strict=True)):
-        halves = {n: columns[n][i] for n in replay.logged_terms}
+    for i, (replay, (likely, half)) in enumerate(zip(replays, totals, strict=True)):
+        written = {n: columns[n][i] for n in replay.logged_terms}
         yield replace(
             replay,
             total_half=half,
-            logged_halves=halves,
+            likely_half=likely,
+            logged_halves={n: h for n, (_, h) in written.items()},
+            likely_given={
+                n: _as_written(replay.logged_terms[n], h) for n, (h, _) in written.items()
+            },
             total_source=replay.batch,
             stated=replay.total_logged,
             stated_half=half,
@@ -96,16 +101,24 @@ def _settled(spec: Spec, formula: Expr, replay: Replay, logs: Sequence[LoggedSte
         *(d for d in (replay.dtype, *(log.dtype for log in logs)) if d in FORMATS),
     )
     totals = totals_of(replay, replay.step, logs)
-    beside, halves = replay.logged_terms, replay.logged_halves
+    beside, halves, likely = replay.logged_terms, replay.logged_halves, dict(replay.likely_given)
     if totals:
         chosen = chosen_of(totals, replay.stated, replay.stated_half)
         beside, halves = {**beside, **chosen.terms}, {**halves, **chosen.halves}
+        likely |= {n: _as_written(chosen.terms[n], h) for n, h in chosen.likely_halves.items()}
         replay = compare_with(replay, chosen)
     own = {*replay.terms, *spec.terms}  # what has a definition is recomputed, or lacking
     given = {n: _as_written(v, halves.get(n, 0.0)) for n, v in beside.items() if n not in own}
     logged = {n: v for n, v in replay.logged_terms.items() if n in replay.terms}
     total = total_of(formula, replay.terms, given, replay.step, dtype)
-    return replace(replay, dtype=dtype, given=given, logged_terms=logged, total=total)
+    return replace(
+        replay,
+        dtype=dtype,
+        given=given,
+        likely_given={n: i for n, i in likely.items() if n in given},
+        logged_terms=logged,
+        total=total,
+    )
 
 
 def chosen_of(totals: Sequence[LoggedStep], stated: float | None, half: float) -> LoggedStep:
