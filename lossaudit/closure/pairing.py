@@ -28,8 +28,9 @@ def terms_apart(log: Log, total: str, terms: Sequence[str], key: Ints | None) ->
     for tag in terms:
         lone = min(log.columns[total].count, log.columns[tag].count) - joint[tag]
         least = max(1.0, CHANCE * joint[tag])
-        paired = _lone_pairs(log, total, tag, key) if key is not None and lone >= least else 0
-        if not joint[tag] or paired >= least:
+        if not joint[tag] or (
+            key is not None and lone >= least and _lone_pairs(log, total, tag, key) >= least
+        ):
             apart.append(tag)
     return apart
 
