@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 LEAST = 1 << 19
 """Bytes of a block from which on it pays to load the bulk parser."""
 
-_PIECES = 2
+_PIECES, _PIECES_OF_PIPE = 6, 2
+"""MiB of a block. Large ones take fewer calls, but a pipe is to take little memory."""
 _AHEAD = 4
 _THREADS = 2
 
@@ -57,7 +58,7 @@ def parsed_blocks(
         parse: what to make of the text of a block; runs in threads.
     """
     blocks: Iterator[Block[Parsed] | Damage] = _cut_blocks(stream)
-    stream.at_once = _PIECES
+    stream.at_once = _PIECES if stream.path() is not None else _PIECES_OF_PIPE
     for block in blocks:
         if isinstance(block, Block) and len(block.text) >= LEAST:
             yield from _ahead(chain([block], blocks), parse)
