@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     import polars
 
-_AT_ONCE = 1 << 20
+_AT_ONCE = 1 << 19
 """Rows that polars reads together."""
 
 
