@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from hashlib import sha256
 from math import fsum, isfinite
 
+from msgspec.structs import replace
+
 from lossaudit.closure.outcome import Outcome
 from lossaudit.closure.replay.distinction import distinction
 from lossaudit.closure.replay.examine import Apart, ReplayEvidence
@@ -81,12 +83,17 @@ def describe_replays(evidence: ReplayEvidence, verdict: Verdict, reason: str) ->
         sha256=digest_of(evidence.replays),
         records=len(evidence.replays),
         rows=logged,
-        replays=evidence.replays,
+        replays=tuple(map(_as_shown, evidence.replays)),
         means=means_of(evidence.replays),
     )
     if evidence.outcome is None:
         return base
     return with_outcome(base, evidence.outcome, evidence.locate)
+
+
+def _as_shown(replay: Replay) -> Replay:
+    """Without the likely reading of its numbers, which has served."""
+    return replace(replay, likely_half=None, likely_given={})
 
 
 def means_of(replays: Sequence[Replay]) -> dict[str, float]:
