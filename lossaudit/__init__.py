@@ -5,9 +5,12 @@ result.verdict, result.to_dict()
 lossaudit.check_logs(lossaudit.load_spec("musetalk-v1"), ["runs/1/log.jsonl"])
 """
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+TYPE_CHECKING = False  # typing's own takes longer to import than all of this
 if TYPE_CHECKING:
+    from typing import Any
+
     from lossaudit.audit import audit, check_logs, recompute
     from lossaudit.balancing import balance_logs
     from lossaudit.model.result import Result
