@@ -13,29 +13,23 @@ import numpy as np
 from msgspec import Struct, field
 
 from lossaudit.closure.blocks import Prepared
+from lossaudit.closure.counting import reasons_of, tally_of
 from lossaudit.closure.decide import Block, Decision
 from lossaudit.closure.odd_rows import OddRows, lacking_rows, nonfinite_rows
 from lossaudit.closure.outcome import Outcome, Tally, ViolatingRow
-from lossaudit.closure.panel import Judged, Panel
+from lossaudit.closure.panel import Panel
 from lossaudit.closure.refuted_runs import RefutedRuns
 from lossaudit.closure.rivals import Candidate, monomial_name
-from lossaudit.closure.rows import NO_TERM, NO_TOTAL, Rows
+from lossaudit.closure.rows import NO_TOTAL, Rows
 from lossaudit.closure.series import SeriesFold
 from lossaudit.closure.shares import ShareHistograms
 from lossaudit.closure.weigh import Moments, weigh
 from lossaudit.closure.weight_fold import EXACT, WeightFold
 from lossaudit.closure.weights import longest
-from lossaudit.numerics.formats import gamma
 from lossaudit.spec.normal_form import Polynomial, normal_form
 from lossaudit.spec.tree import Expr, ordered_names, to_float
 
 FIRST_VIOLATIONS = 20
-
-SHARP = 0.25
-"""Share of its total below which a row's tolerance must lie for its agreement to mean something."""
-
-GRANTED = 0.05
-"""Share of the terms that accumulating may have lost: a mean of 50 in bfloat16 excuses a fifth."""
 
 ENOUGH = 1000
 """Rows that must refute an automatic rival before it is asked no more: nothing can save it."""
@@ -91,15 +85,15 @@ class Closure(Struct):
             return
         asked = [i for i in range(len(self.rivals)) if not self._is_settled(i)]
         judged, others = self._panel.judge(prepared, asked)
-        self._tally = self._tally.merge(_tally(judged, rows, prepared.block, self._tally.sharp))
+        self._tally = self._tally.merge(tally_of(judged, rows, prepared.block, self._tally.sharp))
         for i, other in zip(asked, others, strict=True):
             if other is not None:
-                counted = _tally(other, rows, prepared.block, sharp=1)
+                counted = tally_of(other, rows, prepared.block, sharp=1)
                 self._rival_tallies[i] = self._rival_tallies[i].merge(counted)
         decision, excused = judged.decision, judged.excused
         self._excused += int(np.count_nonzero(excused))
         self._assumption = prepared.assumption
-        self._undecided.update(_reasons(judged, prepared))
+        self._undecided.update(reasons_of(judged, prepared))
         if len(self._violations) < FIRST_VIOLATIONS:
             refuted = np.flatnonzero(decision.refuted)[: FIRST_VIOLATIONS - len(self._violations)]
             self._violations += [self._row(i, rows, prepared.block, decision) for i in refuted]
@@ -233,45 +227,3 @@ class Closure(Struct):
         coefficients = np.array([to_float(c) for _, c in self._form.coefficients])
         labels = [monomial_name(m) for m, _ in self._form.coefficients]
         self._shares.update(labels, ready.terms.T * coefficients[:, None])
-
-
-def _tally(judged: Judged, rows: Rows, block: Block, sharp: int) -> Tally:
-    """Count a block; where some row is known to be sharp, others are not looked for."""
-    decision = judged.decision
-    refuted = np.flatnonzero(decision.refuted)
-    ends = (
-        (int(rows.step[refuted[0]]), int(rows.step[refuted[-1]])) if len(refuted) else (None,) * 2
-    )
-    narrow = 0
-    if not sharp:
-        narrow = int((decision.decided & (decision.tolerance <= SHARP * np.abs(block.total))).any())
-        sharp = narrow and int(_lost_by_accumulating(block) <= GRANTED)
-    return Tally(
-        int(np.count_nonzero(decision.decided)),
-        len(refuted),
-        int(np.count_nonzero(decision.nonfinite)),
-        sharp,
-        int(narrow and not sharp),
-        *ends,
-    )
-
-
-def _lost_by_accumulating(block: Block) -> float:
-    """Relative error that the aggregate is granted on the row that is granted least."""
-    lost = gamma(block.arithmetic.extra_roundings, block.arithmetic.form.unit_roundoff)
-    return float(np.min(lost, initial=np.inf))
-
-
-def _reasons(judged: Judged, prepared: Prepared) -> dict[str, int]:
-    """Why rows stayed undecided, each counted under its first reason."""
-    decision = judged.decision
-    open_rows, counts = ~decision.decided, {}
-    if not open_rows.any():
-        return {}
-    reasons = {NO_TERM: decision.missing, **prepared.barred}
-    reasons[f"it closes only if {prepared.assumption}"] = judged.excused
-    reasons["not finite on both sides, or bounds that say nothing"] = decision.vague
-    for reason, where in reasons.items():
-        counts[reason] = int((where & open_rows).sum())
-        open_rows = open_rows & ~where
-    return {reason: count for reason, count in counts.items() if count}

@@ -19,7 +19,6 @@ from lossaudit.closure.weight_fold import EXACT
 LONG = 1 << 19
 """Rows from which on a second process saves more than it costs."""
 
-
 EXACT_OF_LONG = 1 << 15
 """Numbers of rows that a half keeps as they are: the box of a long log is not exact anyway."""
 
@@ -43,9 +42,8 @@ def fold_trial(trial: Trial, empty: Callable[[int], Closure]) -> Closure:
             first.merge(second)
             if first.has_one_stretch:
                 return first
-    return _fold(
-        trial, empty(EXACT), range(trial.most_rows)
-    )  # a weight that changes is sought in order
+    every = range(trial.most_rows)  # a weight that changes is sought in order
+    return _fold(trial, empty(EXACT), every)
 
 
 def _fold(trial: Trial, fold: Closure, among: range) -> Closure:
@@ -74,10 +72,10 @@ def _begun(fold: Callable[[], Closure]) -> Iterator[Callable[[], Closure]]:
 
 
 def _answer(fold: Callable[[], Closure], sink: int) -> None:
-    """The other process: it writes what it finds, all or nothing, and ends."""
-    import pickle
-
+    """The other process: it writes what it finds, all or nothing, and ends, whatever happens."""
     try:
+        import pickle
+
         with open(sink, "wb") as pipe:
             pipe.write(pickle.dumps(fold(), pickle.HIGHEST_PROTOCOL))
     finally:
