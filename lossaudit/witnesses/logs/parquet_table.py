@@ -20,6 +20,8 @@ from lossaudit.witnesses.parquet_process import MAGIC, ParquetProcess, process_f
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream
 
+_LONGEST = 200
+
 
 class _RefusedError(Exception):
     """The library cannot read the file."""
@@ -93,7 +95,7 @@ def _tables(worker: ParquetProcess, source: str) -> Iterator[Table]:
         try:
             found = json.loads(worker.process.stdout.readline())
             if "error" in found:
-                raise _RefusedError(found["error"])
+                raise _RefusedError(_shortened(found["error"]))
             every = np.arange(found["rows"], dtype=np.int64)
             numbers.go_to(found["start"])
             columns = {c[0]: _column(numbers, every, *c) for c in found["columns"]}
@@ -141,13 +143,20 @@ class _Numbers(Struct):
         return np.frombuffer(self._mapped, dtype, count, start - self._first)
 
 
+def _shortened(message: str) -> str:
+    """The library may repeat what it could not read, as numbers."""
+    return message if len(message) <= _LONGEST else message[: _LONGEST - 1] + "…"
+
+
 def _last_words(worker: ParquetProcess) -> str:
     code = worker.process.wait()
     worker.errors.seek(0)
     lines = worker.errors.read(1 << 16).decode("utf-8", "replace").splitlines()
     memory = [line for line in lines if line.startswith("memory allocation of")]
     panics = [after for line, after in pairwise(lines) if " panicked at " in line]
-    return next(iter(memory + panics), f"the library that reads Parquet ended with code {code}")
+    return next(
+        map(_shortened, memory + panics), f"the library that reads Parquet ended with code {code}"
+    )
 
 
 PARQUET_TABLE = Reader("parquet", "Parquet tables", sniff, read)

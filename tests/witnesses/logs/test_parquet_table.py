@@ -92,6 +92,14 @@ def test_a_forged_size_is_one_damage() -> None:
     assert read(PARQUET_TABLE, content) == (None, [Damage(message, "log", 0, "byte")])
 
 
+def test_what_the_library_repeats_of_a_forged_text_is_shortened() -> None:
+    place = KINDS.index(b"ARROW:schema") + len("ARROW:schema") + 8
+    _, (damage,) = read(PARQUET_TABLE, KINDS[:place] + b"\xff" + KINDS[place + 1 :])
+    assert "bytes: [47, " in damage.message
+    assert damage.message.endswith("…; 0 rows were kept")
+    assert len(damage.message) < 300
+
+
 def test_a_forged_size_that_aborts_the_library_is_one_damage() -> None:
     content = KINDS[:888] + b"\xff" + KINDS[889:]  # of a column's place
     reason = "column start and length should not be negative"
