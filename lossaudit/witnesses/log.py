@@ -94,7 +94,7 @@ def recognised(path: str) -> str | None:
     try:
         if not stream.head or RESULT_OF_OURS in stream.head[:200]:
             return None
-        return _choose(stream, None).name
+        return _choose(stream, None, ReadOptions()).name
     except (InputError, OSError):
         return None
     finally:
@@ -107,7 +107,7 @@ def _read_file(
     """Append one file's records to a log."""
     stream = open_log(path)
     try:
-        chosen = _choose(stream, reader or _implied(options))
+        chosen = _choose(stream, reader, options)
         damage: list[Damage] = []
         for item in chosen.read(stream, options):
             if isinstance(item, Damage):
@@ -199,14 +199,7 @@ def _read_part(
     return _read_file(file, log, reader, options, progress)
 
 
-def _implied(options: ReadOptions) -> str | None:
-    """The reader that an option speaks to."""
-    if options.pattern is not None:
-        return "text"
-    return "csv" if options.columns else None
-
-
-def _choose(stream: LogStream, name: str | None) -> Reader:
+def _choose(stream: LogStream, name: str | None, options: ReadOptions) -> Reader:
     """The named reader, or the one that is surest of the content."""
     known = readers()
     if name is not None:
@@ -218,6 +211,8 @@ def _choose(stream: LogStream, name: str | None) -> Reader:
     if not stream.head:
         return known["text"]
     best = max(scores)
+    if best <= 0 and options.pattern is not None:
+        return known["text"]
     if best <= 0:
         raise InputError(
             "is in no format that a reader knows",
