@@ -115,14 +115,14 @@ def audit(
     Raises:
         UsageError: if there is no such folder, or no spec.
     """
-    from lossaudit.replaying import plan_replay, replay_steps, spec_of
+    from lossaudit.replaying import plan_replay, replay_steps
     from lossaudit.witnesses.recorded_environment import read_environments
     from lossaudit.witnesses.replay.request import Request
-    from lossaudit.witnesses.run_folder import find_run
+    from lossaudit.witnesses.run_folder import find_run, spec_in
 
     options, request = options or AuditOptions(), request or Request((), run_dir)
-    run = find_run(run_dir, request.allow_pickle)
-    spec = spec if isinstance(spec, Spec) else load_spec(spec or spec_of(run))
+    spec = spec if isinstance(spec, Spec) else load_spec(spec or spec_in(run_dir))
+    run = find_run(run_dir, request.allow_pickle, spec.pattern)
     checks = chosen_checks(options)
     logs = logs_of(spec, run.logs, options.reading(spec))
     seen = [seen_log(read, evidence, checks) for read, evidence in logs.witnesses]

@@ -16,6 +16,7 @@ from lossaudit import registry
 from lossaudit.errors import InputError, UsageError
 from lossaudit.model.log import Log
 from lossaudit.model.table import Change, Damage
+from lossaudit.spec.line_pattern import compile_pattern
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream, open_log
 
@@ -85,8 +86,13 @@ def read_log(
     return _read_file(path, Log(path), reader, options, progress)
 
 
-def recognised(path: str) -> str | None:
-    """The reader that is surest of a file, or None where no reader knows it or it is a result."""
+def recognised(path: str, pattern: str = "") -> str | None:
+    """The reader that is surest of a file, or None where no reader knows it or it is a result.
+
+    Args:
+        path: of the file.
+        pattern: a text that it is found in is a log as well.
+    """
     try:
         stream = open_log(path)
     except InputError:
@@ -94,6 +100,8 @@ def recognised(path: str) -> str | None:
     try:
         if not stream.head or RESULT_OF_OURS in stream.head[:200]:
             return None
+        if pattern and compile_pattern(pattern).search(stream.head):
+            return "text"
         return _choose(stream, None, ReadOptions()).name
     except (InputError, OSError):
         return None
