@@ -14,8 +14,9 @@ explains`: a single edited row among 400.
 **How to fix**
 Look at the first violating step: a resumed run with an edited config, a term that is added but not
 logged, a term that is logged with its weight already in it. Where no weights fit at all, look at
-*when* each number is taken: a term of the step before beside a total of this one, or the mean of
-the total over micro-batches beside the terms of the last. `--formula` tries another reading.
+*when* each number is taken: terms of another step than the total's (`shifted-term` finds those of
+the next row), or the mean of the total over micro-batches beside the terms of the last. `--formula`
+tries another reading.
 
 **When it cannot decide**
 Rows that lack a term, repeated steps that cannot be paired, and numbers too coarse to tell are

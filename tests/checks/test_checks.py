@@ -89,6 +89,9 @@ SPEAKS: dict[str, Case] = {
     "weight-changed": Case(
         logged(np.where(STEP < 91, RIGHT, float32(A + B))), "up to step 90 and 1 from step 91 on"
     ),
+    "shifted-term": Case(
+        logged(float32(2 * A + np.roll(B, 1))), "the total holds `b` of the row before on all 299"
+    ),
     "window-mismatch": Case(logged(trailing(RIGHT, 20)), "over the last 20 rows"),
     "accumulation-scale": Case(logged(RIGHT / 8), "the number of accumulation", accumulation=8),
     "rank-scale": Case(logged(RIGHT * 4), "multiplied by 4, the number of ranks", ranks=4),
