@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SAMPLES_AT_ONCE = 8
 """A batch of 256 frames of 256x256 would take some 80 GB in MuseTalk's decoder; 8 take 3.
 
-That is of activations. On a GPU cuDNN's float32 algorithms take work memory besides, as they find it.
+That is of activations. On a GPU cuDNN takes work memory besides, as it finds it.
 """
 
 
