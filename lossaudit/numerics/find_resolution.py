@@ -14,6 +14,7 @@ from lossaudit.numerics.digits import (
     is_redundant,
     is_tqdm,
     last_places,
+    shortest_decimals,
     shortest_format,
 )
 from lossaudit.numerics.formats import FORMATS, FloatFormat
@@ -85,6 +86,8 @@ def _text_resolutions(column: Written, sample: Sample) -> list[Resolution]:
         zeros = min(shown[1], MOST_DIGITS) - decimals
         if not (sample.different >= FEW and -zeros * sample.different * math.log(10) < CHANCE):
             decimals += max(zeros, 0)  # the zeros are digits, not padding after rounding
+    if shown is not None and shown[1] > 1 and not sample.different:
+        decimals = min(shown[1], MOST_DIGITS)  # of 0.00 and 0.0 the latter says nothing
     fixed = shown is not None and shown[0] == shown[1] > 0  # zeros were printed, not digits
     digits = digits_of(column, decimals)
     tqdm = shown is not None and shown[0] < 0 and all(map(is_tqdm, finite_blocks(column)))
@@ -140,23 +143,26 @@ def _on_grids(column: Written, sample: Sample, printed: list[Resolution]) -> lis
 def _mixtures(column: Written, sample: Sample, likely: Resolution) -> list[Mixture | None]:
     """Coarser ways in which some values were written, in the likely and the cautious reading."""
     values = ends_and_middle(sample.ordered)
+    storage = likely.narrowed or ""
+    if storage:
+        values = shortest_decimals(values, FORMATS[storage])
     grid = FORMATS[likely.grid]
     width = 2 * np.broadcast_to(likely.half_width(values, likely.grid), values.shape)
     base = np.maximum(width, FORMATS["float64"].ulp(values))
     shown = column.decimals[0] if column.decimals is not None else 0
     least = shown if shown > 0 else None
-    rounded = likely.decimals is not None or likely.digits is not None
+    rounded = likely.certain and (likely.decimals is not None or likely.digits is not None)
     fewest = 1 if rounded else FEWEST_ROUNDED
     ways, others = find_ways(values, base, grid.ulp(values), least, fewest)
     sure = tuple(w for w in ways if w.log_chance < CHANCE)
-    cautious = Mixture(ways + others, own=True, least=least)
-    doubted = rounded or _ends_round(values)
-    short = sample.count <= MOST_DOUBTED and not likely.coarse
-    if short and (doubted or not values[0] or not values[-1]):
-        doubting = replace(cautious, doubted=doubted, zero=place_of_zero(values, least))
+    cautious = Mixture(ways + others, own=True, least=least, storage=storage)
+    doubted = sample.count <= MOST_DOUBTED and (rounded or _ends_round(values))
+    zero = place_of_zero(values, least, doubted)
+    if zero > -np.inf or doubted:
+        doubting = replace(cautious, doubted=doubted, full=not rounded, zero=zero)
         cautious = doubting if (doubting.spacing(values) > 1.5 * base).any() else cautious
     return [
-        Mixture(sure, least=least) if sure else None,
+        Mixture(sure, least=least, storage=storage) if sure else None,
         cautious if cautious.ways or cautious.is_doubt else None,
     ]
 
@@ -178,32 +184,45 @@ def _among_whole_numbers(sample: Sample) -> Mixture | None:
     return mixture if short and (mixture.spacing(sample.distinct) > 1).any() else None
 
 
-def _binary_resolutions(column: Written, sample: Sample, storage: FloatFormat) -> list[Resolution]:
+def _binary_resolutions(
+    column: Written, sample: Sample, storage: FloatFormat
+) -> list[Resolution]:
     """Ways that fit numbers kept in a narrow binary format, perhaps rounded before."""
     decimals = narrow_decimals_of(column, storage) if sample.different else None
     digits = narrow_digits_of(column, storage) if sample.different else None
     if decimals is not None and is_redundant(sample.largest, decimals, digits):
         digits = None
+    way = Resolution(decimals, digits, narrowed=storage.name)
+    ulp = storage.ulp(sample.distinct)
+    fine = np.maximum(2 * way.half_width(sample.distinct, "float64") - ulp, ulp)
+    rounded = decimals is not None or digits is not None
+    printed = [
+        replace(way, certain=rounded and (cautious or is_no_accident(ulp, fine)))
+        for cautious in (False, True)
+    ]
+    readings = [_on_narrow_grid(column, sample, p, bool(c)) for c, p in enumerate(printed)]
+    mixtures = _mixtures(column, sample, readings[False])
+    if mixtures == [None, None]:
+        return readings
+    mixed = [replace(p, mixture=m) for p, m in zip(printed, mixtures, strict=True)]
+    return [_on_narrow_grid(column, sample, m, bool(c)) for c, m in enumerate(mixed)]
 
-    def spacing(values: Floats) -> Floats:
-        least = 0.0 if decimals is None else 10.0**-decimals
-        return np.maximum(least, 0.0 if digits is None else digit_spacing(values, digits))
+
+def _on_narrow_grid(
+    column: Written, sample: Sample, way: Resolution, cautious: bool
+) -> Resolution:
+    """A way of rounding before narrow storage, with the coarser grid that the values lie on."""
+    storage = FORMATS[way.narrowed or "float64"]
 
     def half(values: Floats) -> Floats:
-        return np.asarray(0.5 * (storage.ulp(values) + spacing(values)))
+        if way.certain:
+            return way.half_width(values, "float64")
+        if way.mixture is None:
+            return np.zeros(())
+        spacing = way.mixture.spacing(values)
+        return np.where(spacing > 0, 0.5 * (spacing + storage.ulp(values)), 0.0)
 
-    def nothing(values: Floats) -> Floats:
-        return np.zeros(())
-
-    ulp, rounded = storage.ulp(sample.distinct), decimals is not None or digits is not None
-    readings = []
-    for cautious in (False, True):
-        fine = np.maximum(spacing(sample.distinct), ulp)
-        certain = rounded and (cautious or is_no_accident(ulp, fine))
-        width = half if certain else nothing
-        holding = grids_that_hold(column, sample, width, storage)
-        grid = coarsest_grid(holding, sample, width, storage, cautious)
-        coarse = FORMATS[grid].significand_bits < storage.significand_bits
-        found = Resolution(decimals, digits, grid, storage.name, certain=certain, coarse=coarse)
-        readings.append(found)
-    return readings
+    holding = grids_that_hold(column, sample, half, storage, way.mixture is not None)
+    grid = coarsest_grid(holding, sample, half, storage, cautious)
+    coarse = FORMATS[grid].significand_bits < storage.significand_bits
+    return replace(way, grid=grid, coarse=coarse)

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit.model.table import Bools, Floats, Ints
 from lossaudit.numerics.digits import decades, last_places
-from lossaudit.numerics.mixture import MOST_DIGITS, Way
+from lossaudit.numerics.mixture import GRIDS, MOST_DIGITS, Way
 
 MOST_WAYS = 6
 """Ways that are looked for in one column."""
@@ -50,7 +51,7 @@ def find_ways(
 
     Returns:
         The most certain ways, and others that they leave possible: a group of four decimals may
-        have five significant digits as well.
+        have five significant digits as well, or have gone through float16.
     """
     group = _Group.of(values, base, ulp)
     found: list[Way] = []
@@ -62,7 +63,8 @@ def find_ways(
         if not ranked:
             break
         found.append(ranked[0])
-        others += [w for w in ranked if w.kind != ranked[0].kind][:1]
+        best = {w.kind: w for w in reversed(ranked) if w.may_replace(ranked[0])}
+        others += best.values()
         group.accept(ranked[0])
     return tuple(found), tuple(w for w in dict.fromkeys(others) if w not in found)
 
@@ -113,23 +115,26 @@ class _Group(Struct):
     def accept(self, way: Way) -> None:
         """From now on, values that fit this way are taken to have been written in it."""
         places = way.places(self.values, self.decade)
-        fits = self.last >= places
+        fits = way.fits(self.values, self.last, places)
         self.current = np.where(fits, np.maximum(self.current, places), self.current)
 
     def candidates(self, least: int | None, fewest: int) -> Iterator[Way]:
         """Every way that fits some values which are written more finely, and its chance."""
+        for way in self._ways(least):
+            places = way.places(self.values, self.decade)
+            chance = self._grid_chances(places) if way.is_grid else self._log_chances(places)
+            fits = way.fits(self.values, self.last, places)
+            if (fits & (chance < -0.5)).sum() >= fewest:
+                yield replace(way, log_chance=self._evidence(fits, chance))
+
+    def _ways(self, least: int | None) -> Iterator[Way]:
         finite = self.last[np.isfinite(self.last)]
-        if not len(finite):
-            return
-        first, most = max(1, least or 1, int(-finite.max())), min(int(-finite.min()), self.finest)
-        for kind, low, high in (("decimals", first, most), ("digits", 2, MOST_DIGITS)):
-            for count in range(low, high + 1):
-                way = Way(kind, count, 0.0)
-                places = way.places(self.values, self.decade)
-                chance = self._log_chances(places)
-                fits = self.last >= places
-                if (fits & (chance < -0.5)).sum() >= fewest:
-                    yield Way(kind, count, self._evidence(fits, chance))
+        if len(finite):
+            first = max(1, least or 1, int(-finite.max()))
+            most = min(int(-finite.min()), self.finest)
+            yield from (Way("decimals", count, 0.0) for count in range(first, most + 1))
+            yield from (Way("digits", count, 0.0) for count in range(2, MOST_DIGITS + 1))
+        yield from GRIDS
 
     def switching(self) -> Iterator[Way]:
         """The ways of writers that print small numbers in scientific notation, if they fit all."""
@@ -156,6 +161,19 @@ class _Group(Struct):
             steps = np.clip(np.rint(places + self.finest), 0, 18)
             shared = [math.log(math.gcd(self.common, 10 ** int(s)) / 10 ** int(s)) for s in steps]
             chance = np.maximum(chance, shared)
+        return np.minimum(chance, 0.0)
+
+    def _grid_chances(self, places: Floats) -> Floats:
+        """How often each value would lie near a binary grid by accident.
+
+        A number may fit with each count of digits between its own and the grid's.
+        """
+        decimal = (self.current - places) * LN10
+        decimal += np.log1p(np.maximum(0.0, places - self.current))
+        chance = np.maximum(decimal, np.log(self.ulp) - places * LN10)
+        if self.common > 1:  # multiples of 0.125 are on any grid
+            unit = self.common * 10.0**-self.finest
+            chance = np.where(unit % 10.0**places == 0, 0.0, chance)
         return np.minimum(chance, 0.0)
 
     def _evidence(self, fits: Bools, chance: Floats) -> float:
