@@ -92,10 +92,7 @@ class Arithmetic(Struct, frozen=True):
         return Bounded(values, ZERO, np.abs(values), ZERO, 0, True)
 
     def add(self, addends: list[Bounded], zeros: int = 0) -> Bounded:
-        """Sum of n addends in any order: n - 1 roundings; one without weight counts as 1*t.
-
-        To add one of the `zeros` that are 0 whatever the columns hold, such as 0*t, rounds nothing.
-        """
+        """Sum of n addends, t counting as 1*t: n - 1 roundings, and none for `zeros` like 0*t."""
         if all(a.exact for a in addends):
             return self.exactly(_total(a.value for a in addends))
         eta = 0.5 * self.form.smallest_subnormal

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from lossaudit.model.table import Floats
 from lossaudit.numerics.digits import (
     MOST_DIGITS,
-    digit_spacing,
     is_redundant,
     is_tqdm,
     last_places,
@@ -19,7 +18,7 @@ from lossaudit.numerics.digits import (
 )
 from lossaudit.numerics.formats import FORMATS, FloatFormat
 from lossaudit.numerics.grids import CHANCE, coarsest_grid, is_no_accident
-from lossaudit.numerics.groups import find_ways
+from lossaudit.numerics.groups import common_divisor, find_ways
 from lossaudit.numerics.mixture import MOST_DIGITS as MOST_WRITTEN
 from lossaudit.numerics.mixture import Mixture, Way, place_of_zero
 from lossaudit.numerics.resolution import Resolution
@@ -49,6 +48,12 @@ MOST_DOUBTED = 1000
 """Values of a column in which a single one may have been written more coarsely than the others. In
 a longer one that takes a group of values that chance does not make."""
 
+MOST_ROUND = 2
+"""Significant digits of numbers that somebody chose, such as a weight that grows by 0.05."""
+
+MOST_UNITS = 20
+"""Steps of such a weight up to its end; measured numbers seldom have so large a common divisor."""
+
 TQDM_DIGITS = 3
 """Significant digits that tqdm prints where a number's own text is longer."""
 
@@ -71,11 +76,28 @@ def find_resolutions(column: Written) -> tuple[Resolution, Resolution]:
     else:
         readings = _text_resolutions(column, sample)
     few = sample.different < FEW and sample.different * REPEATS <= sample.count
+    bare = _is_round(column, sample)
     likely, cautious = (
-        replace(r, constant=sample.different < 2, few=few and not c, fixed=fixed)
+        replace(r, constant=sample.different < 2, few=few and not c, fixed=fixed, round=bare)
         for c, r in enumerate(readings)
     )
     return likely, cautious
+
+
+def _is_round(column: Written, sample: Sample) -> bool:
+    """Whether the values are few and round, and no zeros were printed behind them."""
+    if sample.different >= FEW:
+        return False
+    shown, storage = column.decimals, column.storage
+    kept = FORMATS[storage if storage in ("float16", "bfloat16") else "float32"]
+    values = shortest_decimals(kept.nearest(sample.distinct), kept)  # 0.30000001 is a float32's 0.3
+    last = last_places(values, MOST_ROUND)
+    padded = shown is not None and shown[0] > 1 and bool((last > -shown[0]).any())
+    if padded or not np.isfinite(last).all():
+        return False
+    decimals = max(0, int(-last.min(initial=0.0)))
+    unit = common_divisor(values, decimals) / 10.0**decimals
+    return not len(values) or bool(np.abs(values).max() <= (MOST_UNITS + 0.5) * unit)
 
 
 def _text_resolutions(column: Written, sample: Sample) -> list[Resolution]:
@@ -184,9 +206,7 @@ def _among_whole_numbers(sample: Sample) -> Mixture | None:
     return mixture if short and (mixture.spacing(sample.distinct) > 1).any() else None
 
 
-def _binary_resolutions(
-    column: Written, sample: Sample, storage: FloatFormat
-) -> list[Resolution]:
+def _binary_resolutions(column: Written, sample: Sample, storage: FloatFormat) -> list[Resolution]:
     """Ways that fit numbers kept in a narrow binary format, perhaps rounded before."""
     decimals = narrow_decimals_of(column, storage) if sample.different else None
     digits = narrow_digits_of(column, storage) if sample.different else None
@@ -208,9 +228,7 @@ def _binary_resolutions(
     return [_on_narrow_grid(column, sample, m, bool(c)) for c, m in enumerate(mixed)]
 
 
-def _on_narrow_grid(
-    column: Written, sample: Sample, way: Resolution, cautious: bool
-) -> Resolution:
+def _on_narrow_grid(column: Written, sample: Sample, way: Resolution, cautious: bool) -> Resolution:
     """A way of rounding before narrow storage, with the coarser grid that the values lie on."""
     storage = FORMATS[way.narrowed or "float64"]
 

@@ -108,7 +108,7 @@ class _Group(Struct):
             current,
             ulp,
             np.argsort(np.abs(values), kind="stable"),
-            _common_divisor(values, finest),
+            common_divisor(values, finest),
             finest,
         )
 
@@ -124,7 +124,8 @@ class _Group(Struct):
             places = way.places(self.values, self.decade)
             chance = self._grid_chances(places) if way.is_grid else self._log_chances(places)
             fits = way.fits(self.values, self.last, places)
-            if (fits & (chance < -0.5)).sum() >= fewest:
+            whole = way.is_grid and fits.all()  # then it is the column's grid, and no group's
+            if not whole and (fits & (chance < -0.5)).sum() >= fewest:
                 yield replace(way, log_chance=self._evidence(fits, chance))
 
     def _ways(self, least: int | None) -> Iterator[Way]:
@@ -158,9 +159,9 @@ class _Group(Struct):
             binary = np.log(self.ulp) - places * math.log(2.0)
         chance = np.maximum(decimal, binary)
         if self.common > 1:
-            steps = np.clip(np.rint(places + self.finest), 0, 18)
-            shared = [math.log(math.gcd(self.common, 10 ** int(s)) / 10 ** int(s)) for s in steps]
-            chance = np.maximum(chance, shared)
+            steps = np.clip(np.rint(places + self.finest), 0, 18).astype(np.int64)
+            shared = [math.log(math.gcd(self.common, 10**s) / 10**s) for s in range(19)]
+            chance = np.maximum(chance, np.array(shared)[steps])
         return np.minimum(chance, 0.0)
 
     def _grid_chances(self, places: Floats) -> Floats:
@@ -202,7 +203,7 @@ def _first_occurrences(
     return kept[in_time], counts[in_time].astype(np.float64)
 
 
-def _common_divisor(values: Floats, decimals: int) -> int:
+def common_divisor(values: Floats, decimals: int) -> int:
     """The greatest number that divides all values in units of 10**-decimals; 1 where unknown."""
     if not len(values) or not 0 <= decimals <= 15:
         return 1
