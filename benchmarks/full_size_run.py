@@ -1,8 +1,9 @@
 """A MuseTalk 1.0 run at full size with random weights, and diffusers alone on its files.
 
-    python benchmarks/full_size_run.py FOLDER    # load, UNet forward, VAE decode: nothing of ours
+    python benchmarks/full_size_run.py FOLDER [DEVICE]
 
-`replay_full_size.py` makes the run and compares with this process.
+loads, runs the UNet and decodes, with nothing of ours. `replay_full_size.py` and `replay_on_gpu.py`
+make the run and compare with this process.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[
             file.write(tensor.contiguous().numpy().data)
 
 
-def make(folder: Path, is_small: bool = False) -> None:
+def make(folder: Path, is_small: bool = False, samples: int = 1) -> None:
     """A run: checkpoint-1 and the VAE as diffusers' folders, the batch of step 2."""
     import torch
     from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -58,24 +59,26 @@ def make(folder: Path, is_small: bool = False) -> None:
         write_safetensors(path, network.state_dict(), {"format": "pt"})
         network.save_config(folder / name)
     batch = {
-        "image": torch.rand(1, 3, 256, 256) * 2 - 1,
-        "audio_feature": torch.randn(1, 50, 384),
+        "image": torch.rand(samples, 3, 256, 256) * 2 - 1,
+        "audio_feature": torch.randn(samples, 50, 384),
         **{
-            n: torch.randn(1, 4, 32, 32).half()
+            n: torch.randn(samples, 4, 32, 32).half()
             for n in ("latents", "masked_latents", "ref_latents")
         },
     }
     write_safetensors(folder / BATCH, batch, {"step": "2"})
 
 
-def bare(networks: Mapping[str, Any], batch: Mapping[str, Any]) -> Any:
-    """UNet and decoder, as a script with diffusers alone runs them."""
+def bare(networks: Mapping[str, Any], batch: Mapping[str, Any], autocast: Any = None) -> Any:
+    """UNet and decoder, as a script with diffusers alone runs them; the UNet under autocast."""
     import torch
 
     latents = torch.cat([batch["masked_latents"], batch["ref_latents"]], dim=1).float()
     heard, vae = batch["audio_feature"], networks["vae"]
+    step = torch.tensor([0], device=latents.device)
     with torch.inference_mode():
-        predicted = networks["unet"](latents, torch.tensor([0]), encoder_hidden_states=heard).sample
+        with torch.autocast(latents.device.type, autocast, autocast is not None):
+            predicted = networks["unet"](latents, step, encoder_hidden_states=heard).sample.float()
         return vae.decode((1 / vae.config.scaling_factor) * predicted).sample
 
 
@@ -84,12 +87,12 @@ def main() -> None:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from safetensors.torch import load_file
 
-    folder = Path(sys.argv[1])
+    folder, device = Path(sys.argv[1]), (*sys.argv[2:], "cpu")[0]
     networks = {
-        "unet": UNet2DConditionModel.from_pretrained(folder / "checkpoint-1"),
-        "vae": AutoencoderKL.from_pretrained(folder / "vae"),
+        "unet": UNet2DConditionModel.from_pretrained(folder / "checkpoint-1").to(device),
+        "vae": AutoencoderKL.from_pretrained(folder / "vae").to(device),
     }
-    print(bare(networks, load_file(folder / BATCH)).shape)
+    print(bare(networks, load_file(folder / BATCH, device)).mean().item())
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ PARTS = {
     "Terms over stored tensors": replay_tensors,
     "Recorder": recorder,
 }
-APART = ("Replay at full size",)
+APART = ("Replay at full size", "Replay on a GPU")
 """Sections that other commands measure: they need more memory, disk and time than the rest."""
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -73,9 +73,12 @@ def report() -> Iterator[tuple[str, bool]]:
             yield "\n" + section_of(page, title).rstrip(), True
 
 
-def table(title: str, rows: Iterable[Row]) -> Iterator[tuple[str, bool]]:
-    """A section of the page, line by line, and whether what the line says holds."""
-    yield f"\n## {title}\n\n{TABLE}", True
+def table(title: str, rows: Iterable[Row], on: str = "") -> Iterator[tuple[str, bool]]:
+    """A section of the page, line by line, and whether what the line says holds.
+
+    `on` tells of the machine, where it is another than the page's.
+    """
+    yield f"\n## {title}\n\n{on}{TABLE}", True
     for row in rows:
         yield row.in_markdown(), row.holds
 
@@ -96,9 +99,9 @@ def show(pieces: Iterable[tuple[str, bool]]) -> tuple[str, bool]:
     return text, all_hold
 
 
-def run_apart(title: str, rows: Iterable[Row]) -> None:
+def run_apart(title: str, rows: Iterable[Row], on: str = "") -> None:
     """What the command of one section does: show it, and with --write put it into the page."""
-    text, all_hold = show(table(title, rows))
+    text, all_hold = show(table(title, rows, on))
     if "--write" in sys.argv[1:]:
         page, new = PAGE.read_text(), text.strip() + "\n"
         old = section_of(page, title)

@@ -11,7 +11,7 @@ conclude      verdicts are combined, an exit code is chosen
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,6 @@ from lossaudit.seeing import (
 )
 from lossaudit.spec.load import load_spec
 from lossaudit.spec.schema import Spec
-from lossaudit.witnesses.log import ReadLog, read_log
 
 if TYPE_CHECKING:
     from lossaudit.replaying import Voices
@@ -53,9 +52,9 @@ def check_logs(spec: Spec, logs: Sequence[str], options: AuditOptions | None = N
         UsageError: if an option names something unknown.
     """
     options = options or AuditOptions()
-    checks = chosen_checks(options)
-    examined = [examine_log(spec, reading(options)(path)) for path in logs]
-    seen = [seen_log(read, evidence, checks) for read, evidence in examined]
+    checks, read = chosen_checks(options), options.reading(spec)
+    examined = [examine_log(spec, read(path)) for path in logs]
+    seen = [seen_log(log, evidence, checks) for log, evidence in examined]
     return conclude(spec, seen, options, further=shared_steps([e for _, e in examined]))
 
 
@@ -85,7 +84,7 @@ def recompute(
     from lossaudit.replaying import replay_steps
 
     options = options or AuditOptions()
-    beside = [examine_log(spec, reading(options)(path)) for path in logs]
+    beside = [examine_log(spec, options.reading(spec)(path)) for path in logs]
     seen = seen_replays(
         replay_steps(spec, request, [e for _, e in beside], ranks, voices), chosen_checks(options)
     )
@@ -116,16 +115,16 @@ def audit(
     Raises:
         UsageError: if there is no such folder, or no spec.
     """
-    from lossaudit.replaying import plan_replay, replay_steps, spec_of
+    from lossaudit.replaying import plan_replay, replay_steps
     from lossaudit.witnesses.recorded_environment import read_environments
     from lossaudit.witnesses.replay.request import Request
-    from lossaudit.witnesses.run_folder import find_run
+    from lossaudit.witnesses.run_folder import find_run, spec_in
 
     options, request = options or AuditOptions(), request or Request((), run_dir)
-    run = find_run(run_dir, request.allow_pickle)
-    spec = spec if isinstance(spec, Spec) else load_spec(spec or spec_of(run))
+    spec = spec if isinstance(spec, Spec) else load_spec(spec or spec_in(run_dir))
+    run = find_run(run_dir, request.allow_pickle, spec.pattern)
     checks = chosen_checks(options)
-    logs = logs_of(spec, run.logs, reading(options))
+    logs = logs_of(spec, run.logs, options.reading(spec))
     seen = [seen_log(read, evidence, checks) for read, evidence in logs.witnesses]
     plan = plan_replay(spec, run, request)
     if plan.request.pairs:
@@ -136,11 +135,6 @@ def audit(
     skipped = (*logs.unused, *plan.notes, *run.skipped, *recorded.skipped)
     found, inputs = seen_weights(logs.weights, seen), (*logs.inputs, *recorded.inputs)
     return conclude(spec, seen, options, skipped, found, recorded.entries, inputs)
-
-
-def reading(options: AuditOptions) -> Callable[[str], ReadLog]:
-    """Reads a log as the options say."""
-    return lambda path: read_log(path, options.reader, options.read, options.progress)
 
 
 class _CallableModule(ModuleType):

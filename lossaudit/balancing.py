@@ -27,7 +27,6 @@ from lossaudit.seeing import labelled, seen_log
 from lossaudit.spec.normal_form import in_backquotes
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.log import read_log
-from lossaudit.witnesses.reader import ReadOptions
 from lossaudit.witnesses.stored_result import read_result
 
 DAMAGED, CHANGED, DOMINANT = "damaged-input", "changed-input", "dominant-term"
@@ -60,7 +59,7 @@ def balance_logs(
         UsageError: if an option names something unknown.
     """
     options = options or AuditOptions()
-    reads = [read_log(path, options.reader, options.read, options.progress) for path in logs]
+    reads = [options.reading(spec)(path) for path in logs]
     evidence = [examine(spec, read.log, read.damage, read.changes) for read in reads]
     measured = [measure(e, questions) for e in evidence]
     pairs = list(zip(evidence, measured, strict=True))
@@ -83,7 +82,7 @@ def _gradients(
     path = gradients_beside(log)
     if path is None:
         return None, None
-    read = read_log(path, None, ReadOptions(), options.progress)
+    read = read_log(path, None, progress=options.progress)
     evidence = examine(spec, read.log, read.damage, read.changes)
     return gradient_shares(evidence), Input(path, read.sha256)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,9 +18,9 @@ from lossaudit.errors import Problem, SpecError, UsageError
 from lossaudit.model.finding import Finding
 from lossaudit.model.places import fingerprints
 from lossaudit.model.result import Result
-from lossaudit.spec.config_weights import read_bytes
-from lossaudit.spec.strict_yaml import compose_yaml
-from lossaudit.spec.yaml_nodes import Node
+
+if TYPE_CHECKING:
+    from lossaudit.spec.yaml_nodes import Node
 
 KEYS = ("fingerprint", "check", "reason")
 COUNTED = ("refuted_rows", "rows")
@@ -64,6 +65,9 @@ def read_baseline(path: str) -> Baseline:
         UsageError: if it cannot be read.
         SpecError: with every problem of the file.
     """
+    from lossaudit.spec.config_weights import read_bytes  # YAML, for who has a baseline
+    from lossaudit.spec.strict_yaml import compose_yaml
+
     try:
         text = read_bytes(Path(path), "the baseline").decode("utf-8-sig")
     except UnicodeDecodeError:

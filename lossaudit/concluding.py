@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -21,7 +21,7 @@ from lossaudit.model.result import ExitCode, Result, Witness
 from lossaudit.rendering.short_paths import short_paths
 from lossaudit.seeing import Seen
 from lossaudit.spec.schema import Spec
-from lossaudit.witnesses.log import Progress
+from lossaudit.witnesses.log import Progress, ReadLog, read_log
 from lossaudit.witnesses.reader import ReadOptions
 from lossaudit.witnesses.recorded_environment import told_alike
 
@@ -51,6 +51,11 @@ class AuditOptions(Struct, frozen=True):
     allow_inconclusive: bool = False
     progress: Progress = lambda _: None
     baseline: Baseline | None = None
+
+    def reading(self, spec: Spec) -> Callable[[str], ReadLog]:
+        """Reads a log as these say, and where they say nothing, as the spec does."""
+        layout = self.read.over(ReadOptions(spec.columns, spec.pattern or None))
+        return lambda path: read_log(path, self.reader, layout, self.progress)
 
 
 def chosen_checks(options: AuditOptions) -> dict[str, Check]:

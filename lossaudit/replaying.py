@@ -18,8 +18,6 @@ from lossaudit.closure.replay.examine import ReplayEvidence, examine_replays, ex
 from lossaudit.closure.replay.logged import LoggedSteps, logged_steps
 from lossaudit.closure.replay.neighbours import steps_around
 from lossaudit.closure.replay.settle import settle
-from lossaudit.errors import UsageError
-from lossaudit.spec.hints import FIRST_SPEC
 from lossaudit.spec.logged_weights import logged_weights
 from lossaudit.spec.schema import Spec
 from lossaudit.witnesses.recorded_environment import parse_environment
@@ -181,18 +179,3 @@ def plan_replay(spec: Spec, run: RunFolder, asked: Request) -> Plan:
         is_lenient=True,
     )
     return Plan(request, notes)
-
-
-def spec_of(run: RunFolder) -> str:
-    """The spec in a run's folder.
-
-    Raises:
-        UsageError: if it has none.
-    """
-    if run.spec is None:
-        raise UsageError(
-            f"{run.path!r} has no lossaudit.yaml",
-            expected="a spec: --spec NAME_OR_PATH, or a lossaudit.yaml in the folder",
-            hint=FIRST_SPEC,
-        )
-    return run.spec

@@ -181,5 +181,7 @@ def _section(case: Case) -> str:
 
 def _link(thread: str) -> str:
     repository, _, number = thread.partition("#")
+    if " " in repository:
+        return thread
     address = f"https://github.com/{repository}"
     return f"[{thread}]({address}/issues/{number})" if number else thread

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from jsonschema import Draft202012Validator
 from msgspec.structs import replace
 
@@ -288,11 +287,3 @@ def test_logged_term_that_is_not_the_recomputed_one_is_a_warning(tmp_path: Path)
     assert result.verdict is Verdict.PASS
     assert checks_of(result) == ["logged-term-mismatch"]
     assert "logged 0.08123457, recomputed 0.0773" in result.findings[0].message
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is there")
-def test_weights_on_a_gpu_agree_within_the_measured_interval() -> None:
-    pairs = (Pair(str(RUN / "checkpoint-300"), batch(301)),)
-    result = recompute(SPEC, Request(pairs, "run", PARTS, device="cuda"))
-    assert result.verdict is Verdict.PASS, result.reason
-    assert result.witnesses[0].replays[0].device == "cuda:0"

@@ -14,8 +14,10 @@ explains`: a single edited row among 400.
 **How to fix**
 Look at the first violating step: a resumed run with an edited config, a term that is added but not
 logged, a term that is logged with its weight already in it. Where no weights fit at all, look at
-*when* each number is taken: a term of the step before beside a total of this one, or the mean of
-the total over micro-batches beside the terms of the last. `--formula` tries another reading.
+*when* each number is taken: terms of another step than the total's (`shifted-term` finds those of
+the next row), or the mean of the total over steps or micro-batches beside the terms of the last: a
+total that moves far less from row to row than the formula, about the same level, is said to. Rows
+that leave out steps of such a mean cannot show it. `--formula` tries another reading.
 
 **When it cannot decide**
 Rows that lack a term, repeated steps that cannot be paired, and numbers too coarse to tell are
@@ -35,6 +37,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lossaudit.closure.binding import Binding
 from lossaudit.closure.blocks import ACCUMULATED
 from lossaudit.closure.check import Check
@@ -51,6 +55,16 @@ if TYPE_CHECKING:
 
 MEANS_DRIFT = 10.0
 """Excess that undeclared means may reach; more is no rounding."""
+
+LEAST_POINTS = 30
+SMOOTHER = 3.0
+"""How many times smaller the usual move of a smoothed total is than that of the formula."""
+
+ONE_SIDE = 0.15
+"""Share of the rows that must lie on either side of a smoothed total."""
+
+LAGGING = 0.05
+"""Share of the total's range by which a trailing mean may lag behind, on average."""
 
 
 def _run(evidence: LogEvidence) -> Iterator[Finding]:
@@ -123,7 +137,28 @@ def _hint(outcome: Outcome, evidence: LogEvidence) -> str:
     common = 2 * outcome.declared.refuted >= outcome.declared.decided
     if common and evidence.spec.dtype == "float32" and _explained_by_bfloat16(outcome, binding):
         return "; means of sums formed in bfloat16 would explain it: --dtype bfloat16 says so"
+    if common and _is_smoother(outcome):
+        return (
+            "; the total moves far less from row to row than the formula, about the same level: it "
+            "may be a mean over steps or micro-batches that are not logged, which no row can show"
+        )
     return ""
+
+
+def _is_smoother(outcome: Outcome) -> bool:
+    """Whether the total runs through the middle of the formula's values, far more smoothly."""
+    total, value = (np.array(outcome.series.get(n, ())) for n in ("total", "recomputed"))
+    finite = np.isfinite(total) & np.isfinite(value)
+    total, value = total[finite], value[finite]
+    if len(total) < LEAST_POINTS:
+        return False
+    own, formulas = (float(np.median(np.abs(np.diff(v)))) for v in (total, value))
+    residual = total - value
+    above = float(np.mean(residual > 0))
+    by_chance = 3 * float(residual.std()) / math.sqrt(len(total))
+    behind = LAGGING * float(np.ptp(total))
+    level = abs(float(residual.mean())) <= by_chance + behind
+    return level and SMOOTHER * own < formulas and ONE_SIDE < above < 1 - ONE_SIDE
 
 
 def _explained_by_bfloat16(outcome: Outcome, binding: Binding) -> bool:

@@ -116,9 +116,10 @@ def audit_options(
 ) -> AuditOptions:
     """The options as the audit takes them."""
     columns = tuple(c.strip() for c in layout.columns.split(",")) if layout.columns else ()
+    given = ReadOptions(columns, layout.pattern)
     return AuditOptions(
-        layout.reader,
-        ReadOptions(columns, layout.pattern),
+        layout.reader or given.reader,
+        given,
         policy.select,
         policy.ignore,
         Severity(policy.fail_on),

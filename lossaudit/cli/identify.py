@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit.cli.auditing import Layout, Output, Policy, audit_options, destinations_for, leave
 from lossaudit.cli.guard import complain
@@ -40,11 +41,13 @@ def run(logs: list[str], asked: Asked, layout: Layout, output: Output, policy: P
     question = question_of(asked)
     _refuse_spec_file(asked.spec_file, logs)
     with show_progress(layout.progress, logs) as progress:
-        result, spec = identify_logs(question, logs, audit_options(layout, policy, progress))
+        options = audit_options(layout, policy, progress)
+        result, spec = identify_logs(question, logs, options)
     if asked.spec_file is not None and spec is None:
         complain(f"{asked.spec_file} was not written: no formula holds on every row")
     elif asked.spec_file is not None and spec is not None:
-        open_ = result.verdict is Verdict.INCONCLUSIVE
+        open_, read = result.verdict is Verdict.INCONCLUSIVE, options.read
+        spec = replace(spec, pattern=read.pattern or "", columns=read.columns)
         write_spec(spec, asked.spec_file, [f"{UNDECIDED}: {result.reason}"] if open_ else [])
         complain(f"{asked.spec_file} was written" + (f"; {UNDECIDED}" if open_ else ""))
     for glob in _without_effect(asked.without, result):

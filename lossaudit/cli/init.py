@@ -9,6 +9,7 @@ from typing import TextIO
 
 import typer
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit.cli.auditing import Layout, Policy, audit_options, destinations_for
 from lossaudit.cli.auditing import Output as Reports
@@ -120,15 +121,18 @@ def _from_logs(logs: list[str], asked: Asked, layout: Layout) -> Started:
     policy = Policy([], [], "error", allow_inconclusive=False)
     destinations_for(logs, Reports("full", None, [], True), policy)
     with show_progress(layout.progress, logs) as progress:
-        result, spec = identify_logs(
-            question_of(asked), logs, audit_options(layout, policy, progress)
-        )
+        options = audit_options(layout, policy, progress)
+        result, spec = identify_logs(question_of(asked), logs, options)
     found = next(
         (w.identification for w in result.witnesses if w.identification and w.identification.total),
         Identification(),
     )
     established = result.verdict is Verdict.PASS
-    text = started_spec(_name_of(logs[0]), _known(logs, result, spec, found))
+    read = options.read
+    known = replace(
+        _known(logs, result, spec, found), pattern=read.pattern or "", columns=read.columns
+    )
+    text = started_spec(_name_of(logs[0]), known)
     shown = found.formula if spec is not None else "none found"
     state = "established" if established else "UNDECIDED"
     return Started(
@@ -177,16 +181,6 @@ def _name_of(log: str) -> str:
     return path.parent.name or path.stem
 
 
-def _reading(layout: Layout) -> str:
-    """The options that a log needs to be read at all; no spec can hold them."""
-    given = {
-        "--reader": layout.reader,
-        "--columns": layout.columns,
-        "--pattern": layout.pattern,
-    }
-    return "".join(f" {name} {escape_text(shlex.quote(v))}" for name, v in given.items() if v)
-
-
 def _write_new(output: str, started: Started) -> None:
     """Create the file, which must not be there, and read back what it claims to hold."""
     try:
@@ -219,7 +213,8 @@ def _fill(file: TextIO, text: str, output: str) -> None:
 def _next_steps(started: Started, source: Source, layout: Layout, output: str) -> str:
     shown = escape_text(shlex.quote(output))
     logs = " ".join(escape_text(shlex.quote(log)) for log in source.logs) or "LOG"
-    logs += _reading(layout)
+    if layout.reader is not None:  # what else it takes to read a log is in the spec
+        logs += f" --reader {escape_text(shlex.quote(layout.reader))}"
     first = "settle what is UNDECIDED in it" if started.undecided else "read it"
     summary = "\n".join(escape_text(line) for line in started.summary.splitlines())
     steps = [

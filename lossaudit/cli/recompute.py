@@ -23,11 +23,11 @@ from lossaudit.cli.auditing import (
 from lossaudit.cli.guard import complain
 from lossaudit.cli.progress import show_work
 from lossaudit.errors import InputError, UsageError
-from lossaudit.replaying import Voices, spec_of
+from lossaudit.replaying import Voices
 from lossaudit.witnesses.replay.align import Alignment, align, align_one, steps_of_batches
 from lossaudit.witnesses.replay.ranks import PATIENCE, launched_ranks
 from lossaudit.witnesses.replay.request import Pair, Request
-from lossaudit.witnesses.run_folder import SPEC_FILE, RunFolder, find_run
+from lossaudit.witnesses.run_folder import SPEC_FILE, RunFolder, find_run, spec_in
 
 ROUNDING = ("measured", "unmeasured")
 
@@ -120,12 +120,12 @@ def run_audit(
     policy: Policy,
 ) -> None:
     """Audit a run's folder, report, and leave with the contract's exit code."""
-    run = find_run(run_dir, model.allow_pickle)
-    destinations = destinations_for([run_dir], output, policy, declaration.spec)
-    refuse_inputs(destinations, policy, files_of(run))
     if declaration.spec is None:
-        declaration = with_spec(declaration, spec_of(run))
+        declaration = with_spec(declaration, spec_in(run_dir))
     spec = declared_spec(declaration)
+    destinations = destinations_for([run_dir], output, policy, declaration.spec)
+    run = find_run(run_dir, model.allow_pickle, spec.pattern)
+    refuse_inputs(destinations, policy, files_of(run))
     with show_work(layout.progress) as progress:
         options, voices = audit_options(layout, policy), Voices(say, progress)
         request = model.request((), run_dir, ())

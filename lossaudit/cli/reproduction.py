@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from lossaudit.model.reproduction import Input, Reproduction
 from lossaudit.model.result import Result
-from lossaudit.spec.config_weights import config_files
 from lossaudit.spec.load import preset_names, spec_path
 
 NOT_REPEATED = {"format_", "output", "report", "quiet", "verbose", "no_progress", "force"} | {
@@ -84,6 +83,8 @@ def _inputs(context: Any, result: Result) -> Iterator[Input]:
     named = _named_spec(context, result)
     read = []
     if named is not None and named not in preset_names():
+        from lossaudit.spec.config_weights import config_files
+
         read = [named, *map(str, config_files(Path(named)))]
     if isinstance(baseline := context.params.get("baseline"), str):
         read.append(baseline)

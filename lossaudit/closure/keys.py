@@ -20,6 +20,7 @@ STEP_TAGS = (
     "itr",
     "it",
     "trainer/global_step",
+    "num_updates",
     "epoch",
 )
 """Tags taken for the step where a spec names none, compared without case, in this order."""
@@ -89,8 +90,8 @@ def find_keys(log: Log, tags: Sequence[str] = ()) -> Keys:
         steps = _joined(table.steps for _, table in log.stretches(()))
         return Keys((), True, True, None, epoch, steps, steps)
     found = [t for t in (_named(log, (tag,)) for tag in (tags or STEP_TAGS)) if t]
-    if not tags:
-        found = found[:1]
+    if not tags and found:
+        found = [_most_at_home(log, found)]
     if not found:
         return Keys((), False, False, None, epoch)
     if len(found) == 1 and _rises(log, found[0]):
@@ -107,6 +108,27 @@ def find_keys(log: Log, tags: Sequence[str] = ()) -> Keys:
             key, found = joint, ["epoch", *found]
     is_global = bool(tags) or _counts_run(found)
     return Keys(tuple(found), True, is_global, None, epoch, steps, key)
+
+
+def _most_at_home(log: Log, tags: Sequence[str]) -> str:
+    """The first tag, or one that never meets it in a record and is in more of them.
+
+    nanoGPT numbers its evaluations as `step`, on lines of their own, and its training as `iter`.
+    """
+    chosen = tags[0]
+    for tag in tags[1:]:
+        if log.columns[tag].count > log.columns[chosen].count and not _meet(log, tag, chosen):
+            chosen = tag
+    return chosen
+
+
+def _meet(log: Log, a: str, b: str) -> bool:
+    """Whether a record holds both columns."""
+    return any(
+        bool(np.isin(table.columns[a].records, table.columns[b].records).any())
+        for _, table in log.stretches((a, b))
+        if a in table.columns and b in table.columns
+    )
 
 
 def _counts_run(tags: Sequence[str]) -> bool:

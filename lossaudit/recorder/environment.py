@@ -94,13 +94,20 @@ def _of_cuda(device: str) -> dict[str, Callable[[], Any]]:
         "capability": lambda: ".".join(map(str, torch.cuda.get_device_capability(device))),
         "cuda": lambda: torch.version.cuda,
         "cudnn": cudnn.version,
-        "tf32_matmul": lambda: SWITCHES[matmul.allow_tf32],
-        "tf32_convolution": lambda: SWITCHES[cudnn.allow_tf32],
+        "tf32_matmul": lambda: _tf32(matmul, matmul),
+        "tf32_convolution": lambda: _tf32(getattr(cudnn, "conv", cudnn), cudnn),
         "fp16_reduction": lambda: SWITCHES[bool(matmul.allow_fp16_reduced_precision_reduction)],
         "cudnn_deterministic": lambda: SWITCHES[cudnn.deterministic],
         "cudnn_benchmark": lambda: SWITCHES[cudnn.benchmark],
         "cublas_workspace": lambda: os.environ.get("CUBLAS_WORKSPACE_CONFIG", "not set"),
     }
+
+
+def _tf32(named: Any, of_old: Any) -> str:
+    """The flag of one kind of operation; old and new flags that differ refuse to be read as one."""
+    if hasattr(named, "fp32_precision"):
+        return SWITCHES[named.fp32_precision == "tf32"]
+    return SWITCHES[of_old.allow_tf32]
 
 
 def _cpu_kernels() -> str:

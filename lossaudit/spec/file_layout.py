@@ -56,6 +56,10 @@ class LogSection:
     step: _Tags = ()
     duplicates: Literal["all", "first", "last"] = "all"
     unlogged: dict[Line, Text] = field(default_factory=dict)
+    pattern: Annotated[
+        str, Rule("a regular expression (RE2) with a named group per tag, for lines of text")
+    ] = ""
+    columns: Annotated[tuple[Line, ...], Rule("names for a table without a header")] = ()
 
 
 @dataclass(frozen=True, slots=True)

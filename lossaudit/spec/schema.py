@@ -29,6 +29,8 @@ class Spec(Struct, frozen=True):
         step: tags or columns that count the steps.
         duplicates: which records of a repeated step count: all, first or last.
         unlogged: {term: why the log does not have it}.
+        pattern: how a line of a text log is read: a regular expression, or empty.
+        columns: names for the columns of a table without a header, or empty.
         max_share: no term's share of the total may have a median above it.
         replay: which model computes predictions, and in which numbers training ran it.
         accumulation_steps, ranks: of the run, where the spec says so.
@@ -51,6 +53,8 @@ class Spec(Struct, frozen=True):
     step: tuple[str, ...] = ()
     duplicates: str = "all"
     unlogged: Mapping[str, str] = field(default_factory=dict)
+    pattern: str = ""
+    columns: tuple[str, ...] = ()
     max_share: float | None = None
     accumulation_steps: float | None = None
     ranks: float | None = None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from lossaudit.errors import FormulaError, Problem, SpecError
+from lossaudit.errors import FormulaError, Problem, SpecError, UsageError
 from lossaudit.spec.config_weights import read_bytes, read_count, read_weights
 from lossaudit.spec.cross_checks import cross_checks
 from lossaudit.spec.file_layout import SpecFile
 from lossaudit.spec.formula import parse_formula
+from lossaudit.spec.line_pattern import compile_pattern
 from lossaudit.spec.schema import Spec, sha256_of
 from lossaudit.spec.shape import read_spec_file
 from lossaudit.spec.strict_yaml import MOST_PROBLEMS, compose_yaml
@@ -44,6 +45,7 @@ def read_spec(path: Path) -> Spec:
         read_count(name, file, root, path.parent, problems) or None
         for name in ("accumulation_steps", "ranks")
     )
+    problems += _pattern_problems(file, root)
     problems += islice(cross_checks(file, root, trees), MOST_PROBLEMS)
     if problems:
         raise SpecError(str(path), problems)
@@ -51,6 +53,15 @@ def read_spec(path: Path) -> Spec:
     node = root.find("formula")
     line = node.line if node else 0
     return replace(spec, accumulation_steps=accumulation, ranks=ranks, line=line)
+
+
+def _pattern_problems(file: SpecFile, root: Node) -> Iterable[Problem]:
+    node = root.find("log", "pattern")
+    if file.log.pattern and node:
+        try:
+            compile_pattern(file.log.pattern, "log.pattern")
+        except UsageError as error:
+            yield Problem(error.message, *node.place(), expected=error.expected)
 
 
 def _spec(
@@ -75,6 +86,8 @@ def _spec(
         step=file.log.step,
         duplicates=file.log.duplicates,
         unlogged=file.log.unlogged,
+        pattern=file.log.pattern,
+        columns=file.log.columns,
         max_share=file.balance.max_share or None,
         replay=file.replay,
         sources=file.sources,

@@ -16,7 +16,7 @@ from msgspec import Struct
 from lossaudit.spec.formula_text import render
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import RESERVED, Name
-from lossaudit.spec.write import quoted
+from lossaudit.spec.write import layout_lines, quoted
 
 FALLBACK = "my-loss"
 _WIDTH = 96
@@ -45,6 +45,7 @@ class Known(Struct, frozen=True):
         formula_notes: what is known of the formula, one comment each.
         total_notes: what is known of the total.
         tags: columns of the log that may be terms, where no formula was found.
+        pattern, columns: how the log was read, see `Spec`.
     """
 
     origin: str
@@ -53,6 +54,8 @@ class Known(Struct, frozen=True):
     formula_notes: Sequence[str] = ()
     total_notes: Sequence[str] = ()
     tags: Sequence[str] = ()
+    pattern: str = ""
+    columns: Sequence[str] = ()
 
 
 def started_spec(name: str, known: Known) -> str:
@@ -132,6 +135,9 @@ def _log(known: Known) -> str:
         lines += [f"    {quoted(n)}: {quoted(kind)}\n" for n, kind in spec.aggregates.items()]
     else:
         lines.append("  # aggregate: {total: last}\n")
+    if layout := layout_lines(known.pattern, known.columns):
+        lines.append(_comment("How a line is read; `--pattern` and `--columns` go before:", "  "))
+        lines += [f"{line}\n" for line in layout]
     return "".join(lines)
 
 

@@ -26,7 +26,15 @@ def spec_text(spec: Spec) -> str:
     if spec.aggregates:
         lines.append("  aggregate:")
         lines += [f"    {quoted(n)}: {quoted(kind)}" for n, kind in spec.aggregates.items()]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *layout_lines(spec.pattern, spec.columns), ""])
+
+
+def layout_lines(pattern: str, columns: Sequence[str]) -> list[str]:
+    """The lines of the `log` section that say how a log is read."""
+    lines = [f"  pattern: {quoted(pattern)}"] if pattern else []
+    if columns:
+        lines.append(f"  columns: [{', '.join(map(quoted, columns))}]")
+    return lines
 
 
 def write_spec(spec: Spec, path: str, comments: Sequence[str] = ()) -> None:

@@ -16,6 +16,7 @@ from lossaudit import registry
 from lossaudit.errors import InputError, UsageError
 from lossaudit.model.log import Log
 from lossaudit.model.table import Change, Damage
+from lossaudit.spec.line_pattern import compile_pattern
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream, open_log
 
@@ -85,8 +86,13 @@ def read_log(
     return _read_file(path, Log(path), reader, options, progress)
 
 
-def recognised(path: str) -> str | None:
-    """The reader that is surest of a file, or None where no reader knows it or it is a result."""
+def recognised(path: str, pattern: str = "") -> str | None:
+    """The reader that is surest of a file, or None where no reader knows it or it is a result.
+
+    Args:
+        path: of the file.
+        pattern: a text that it is found in is a log as well.
+    """
     try:
         stream = open_log(path)
     except InputError:
@@ -94,7 +100,9 @@ def recognised(path: str) -> str | None:
     try:
         if not stream.head or RESULT_OF_OURS in stream.head[:200]:
             return None
-        return _choose(stream, None).name
+        if pattern and compile_pattern(pattern).search(stream.head):
+            return "text"
+        return _choose(stream, None, ReadOptions()).name
     except (InputError, OSError):
         return None
     finally:
@@ -107,7 +115,7 @@ def _read_file(
     """Append one file's records to a log."""
     stream = open_log(path)
     try:
-        chosen = _choose(stream, reader or _implied(options))
+        chosen = _choose(stream, reader, options)
         damage: list[Damage] = []
         for item in chosen.read(stream, options):
             if isinstance(item, Damage):
@@ -199,14 +207,7 @@ def _read_part(
     return _read_file(file, log, reader, options, progress)
 
 
-def _implied(options: ReadOptions) -> str | None:
-    """The reader that an option speaks to."""
-    if options.pattern is not None:
-        return "text"
-    return "csv" if options.columns else None
-
-
-def _choose(stream: LogStream, name: str | None) -> Reader:
+def _choose(stream: LogStream, name: str | None, options: ReadOptions) -> Reader:
     """The named reader, or the one that is surest of the content."""
     known = readers()
     if name is not None:
@@ -218,6 +219,8 @@ def _choose(stream: LogStream, name: str | None) -> Reader:
     if not stream.head:
         return known["text"]
     best = max(scores)
+    if best <= 0 and options.pattern is not None:
+        return known["text"]
     if best <= 0:
         raise InputError(
             "is in no format that a reader knows",

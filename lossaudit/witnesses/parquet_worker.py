@@ -1,93 +1,143 @@
-"""Reads one Parquet file and writes its numbers to standard output; run as a process of its own.
+"""Reads one Parquet file and writes its numbers to another; run as a process of its own.
 
-polars aborts its whole process on some forged files ("memory allocation of 2305843009213693952
-bytes failed"), which no caller can catch. So `logs/parquet_table.py` runs this file, which imports
-nothing of ours, and survives it. polars loads while the request is still to come: one JSON list on
-standard input, the file's path and how many rows to write at a time.
+    python parquet_worker.py PARQUET NUMBERS ROWS
 
-The output is, for each stretch of rows, a line of JSON with `rows` and `columns` ([tag, dtype,
-count] each), then for each column, where it has fewer values than rows, `rows` bytes that tell 1
-for a row that has one, and `count` float64 values. It ends in a line without rows, or with an
-`error`.
+The library that reads Parquet aborts its whole process on some forged files ("memory allocation of
+2305843009213693952 bytes failed"), which no caller can catch. So `logs/parquet_table.py` runs this
+file, which imports nothing of ours, and survives it.
+
+What was written is told on standard output: for each stretch of at most ROWS rows a line of JSON
+with `rows`, `start` and `columns` ([tag, storage, shift] each). From byte `start` of NUMBERS stand,
+for each column, `rows` float64 values, and, unless `shift` is null, bits that tell 1 for a row that
+has a value, the lowest bit first, from bit `shift` on; each padded to a multiple of 8 bytes. It
+ends in a line without rows, or with an `error`. NUMBERS grows ahead of what is written, by at least
+half, so that it takes few maps.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
+import re
 import sys
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    import polars
+    from arro3.core import Array, DataType, RecordBatch
 
-_AT_ONCE = 1 << 19
-"""Rows that polars reads together."""
+_LEAST = 1 << 24
+_ALIGNED = 8
+_WRAPPINGS = (
+    r"^called `Result::unwrap\(\)` on an `Err` value: (.*)$",
+    r'^\w+\("(.*)"\)$',
+    r"^(?:(?:C Data interface|Parquet argument|Parquet) error: )+(.*)$",
+)
+
+
+class _ArrowArray(ctypes.Structure):
+    """`struct ArrowArray` of the Arrow C data interface, up to its buffers."""
+
+    _fields_ = (
+        ("length", ctypes.c_int64),
+        ("null_count", ctypes.c_int64),
+        ("offset", ctypes.c_int64),
+        ("n_buffers", ctypes.c_int64),
+        ("n_children", ctypes.c_int64),
+        ("buffers", ctypes.POINTER(ctypes.c_void_p)),
+    )
+
+
+_pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
+_pointer_of.restype = ctypes.c_void_p
+_pointer_of.argtypes = (ctypes.py_object, ctypes.c_char_p)
 
 
 def write_columns(path: str, rows: int, out: BinaryIO) -> None:
     """Write the integer and floating columns of the file at `path`, `rows` rows at a time."""
-    import polars
+    from arro3.io import read_parquet
 
-    schema = polars.read_parquet_schema(path)
-    tags = [tag for tag, dtype in schema.items() if dtype.is_integer() or dtype.is_float()]
-    wanted = polars.scan_parquet(path, glob=False).select(tags)
-    for frame in _stretches(wanted, rows) if tags else ():
-        counted = [(tag, str(schema[tag]), frame.height - frame[tag].null_count()) for tag in tags]
-        out.write(json.dumps({"rows": frame.height, "columns": counted}).encode() + b"\n")
-        for tag in tags:
-            _write(frame[tag], out)
-    out.write(b'{"rows": 0, "columns": []}\n')
-
-
-def _stretches(wanted: polars.LazyFrame, rows: int) -> Iterator[polars.DataFrame]:
-    """The rows in order; while some are written, the next ones are read."""
-    first, height = 0, _AT_ONCE
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(wanted.slice(first, _AT_ONCE).collect)
-        while height == _AT_ONCE:
-            frame = coming.result()
-            height = frame.height
-            first += height
-            if height == _AT_ONCE:
-                coming = pool.submit(wanted.slice(first, _AT_ONCE).collect)
-            yield from frame.iter_slices(rows)
+    size, storages = 0, None
+    for batch in read_parquet(path, batch_size=rows):
+        storages = _storages(batch) if storages is None else storages
+        if not storages:
+            break
+        if not batch.num_rows:
+            continue
+        start, end = out.tell(), out.tell() + 2 * _ALIGNED * (batch.num_rows + 1) * len(storages)
+        if end > size:
+            size = out.truncate(max(end + end // 2, _LEAST))
+        columns = [
+            (batch.schema.field(place).name, storage, _write(batch.column(place), out))
+            for place, storage in storages.items()
+        ]
+        out.flush()
+        _tell({"rows": batch.num_rows, "start": start, "columns": columns})
+    _tell({"rows": 0, "start": 0, "columns": []})
 
 
-def _write(series: polars.Series, out: BinaryIO) -> None:
-    import numpy as np
+def _storages(batch: RecordBatch) -> dict[int, str]:
+    """How the file stores each column of numbers, by the column's place."""
+    names = batch.schema.names
+    kinds = enumerate(_storage(batch.schema.field(k).type) for k in range(len(names)))
+    found = {place: storage for place, storage in kinds if storage is not None}
+    for place in found:
+        if names.count(names[place]) > 1:
+            raise ValueError(f"two columns are named {names[place]!r}")
+    return found
 
-    if series.null_count():
-        out.write(series.is_not_null().to_numpy().tobytes())
-        series = series.drop_nulls()
-    with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN
-        values = series.to_numpy().astype(np.float64, copy=False)
-    out.write(np.ascontiguousarray(values).data)
+
+def _storage(kind: DataType) -> str | None:
+    from arro3.core import DataType
+
+    if DataType.is_float16(kind):
+        return "float16"
+    if DataType.is_float32(kind):
+        return "float32"
+    return "float64" if DataType.is_float64(kind) or DataType.is_integer(kind) else None
 
 
-def main() -> None:
-    """The process: `python parquet_worker.py`."""
-    gc.disable()  # nothing of the modules that polars loads is garbage
-    import polars
+def _write(array: Array, out: BinaryIO) -> int | None:
+    """Write a column; returns where its bits start, or None where each row has a value."""
+    from arro3.core import DataType
 
-    exceptions = polars.exceptions
-    out = sys.stdout.buffer
-    threading.Thread(target=import_module, args=("numpy",)).start()  # while we wait
-    request = sys.stdin.buffer.read()
-    if not request:
-        return  # nobody needs us
-    path, rows = json.loads(request)
+    numbers = array.cast(DataType.float64())
+    _, capsule = numbers.__arrow_c_array__()
+    found = _ArrowArray.from_address(_pointer_of(capsule, b"arrow_array"))
+    bits, values = found.buffers[0], found.buffers[1]
+    _copy(values + found.offset * 8, found.length * 8, out)
+    if not numbers.null_count:
+        return None
+    skipped, shift = divmod(int(found.offset), 8)
+    _copy(bits + skipped, (shift + found.length + 7) // 8, out)
+    return shift
+
+
+def _copy(address: int, length: int, out: BinaryIO) -> None:
+    out.write((ctypes.c_char * length).from_address(address))
+    out.write(bytes(-length % _ALIGNED))
+
+
+def _tell(line: dict[str, object]) -> None:
+    print(json.dumps(line), flush=True)  # noqa: T201 - to the process that started this one
+
+
+def main(path: str, numbers: str, rows: str) -> None:
+    """The process."""
+    gc.disable()  # nothing of the modules that are loaded is garbage
     try:
-        write_columns(path, rows, out)
-    except (exceptions.PolarsError, exceptions.PanicException, OSError, ValueError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        out.write(json.dumps({"error": reason}).encode() + b"\n")
-    out.flush()
+        with open(numbers, "r+b") as out:
+            write_columns(path, int(rows), out)
+    except BaseException as error:  # noqa: BLE001 - a panic in Rust is no Exception
+        _tell({"error": _reason(str(error)) or type(error).__name__})
+
+
+def _reason(message: str) -> str:
+    """What a message says, without the names of Rust's types and calls around it."""
+    for wrapping in _WRAPPINGS:
+        message = re.sub(wrapping, r"\1", message.partition("\n")[0])
+    return message
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -14,12 +14,23 @@ class ReadOptions(Struct, frozen=True):
     """What a user may say about a log's layout.
 
     Attributes:
-        columns: names for the columns of a table without a header line (`--columns`), or empty.
-        pattern: a regular expression whose groups name tags (`--pattern`), or None.
+        columns: names for the columns of a table without a header line, or empty.
+        pattern: a regular expression whose groups name tags of a line of text, or None.
     """
 
     columns: tuple[str, ...] = ()
     pattern: str | None = None
+
+    @property
+    def reader(self) -> str | None:
+        """The reader that they speak to."""
+        if self.pattern is not None:
+            return "text"
+        return "csv" if self.columns else None
+
+    def over(self, others: ReadOptions) -> ReadOptions:
+        """These, and the others where nothing is said here."""
+        return ReadOptions(self.columns or others.columns, self.pattern or others.pattern)
 
 
 class Reader(Struct, frozen=True):

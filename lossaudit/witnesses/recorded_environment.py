@@ -1,6 +1,7 @@
 """What a run's recorder wrote of the training's own surroundings: the run's word, not ours.
 
-The text is anybody's: it is bounded, must be one flat JSON object a line, and is shown, never used.
+The text is anybody's: it is bounded, must be one flat JSON object a line, and is shown. Of what it
+says only that is used which widens intervals: whether TF32 was on, and which GPU drew numbers.
 """
 
 from __future__ import annotations
@@ -90,6 +91,14 @@ def parse_environment(text: bytes) -> dict[str, str]:
     if not all(_KEY.fullmatch(name) for name in found):
         raise ValueError("a key is no name in small letters")
     return {name: _short(value) for name, value in found.items()}
+
+
+def environment_of(text: str) -> dict[str, str]:
+    """What a batch says of its training; nothing where the text is not what the recorder writes."""
+    try:
+        return parse_environment(text.encode())
+    except ValueError:
+        return {}
 
 
 def told_alike(entries: Iterable[Entry]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from lossaudit.errors import UsageError
+from lossaudit.spec.hints import FIRST_SPEC
 from lossaudit.witnesses.log import EVENT_FILES, recognised
 from lossaudit.witnesses.recorded_environment import is_recorded_environment
 from lossaudit.witnesses.replay.step_names import step_of
@@ -58,23 +59,44 @@ class RunFolder(Struct, frozen=True):
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
-def find_run(folder: str, allow_pickle: bool = False) -> RunFolder:
-    """Look through a run's folder.
-
-    Args:
-        folder: of the run.
-        allow_pickle: whether pickled weights count as checkpoints.
+def spec_in(folder: str) -> str:
+    """The spec in a run's folder.
 
     Raises:
-        UsageError: if it is no folder.
+        UsageError: if it is no folder, or has none.
     """
-    root = Path(folder)
-    if not root.is_dir():
+    path = _checked(folder) / SPEC_FILE
+    if not path.is_file():
+        raise UsageError(
+            f"{folder!r} has no {SPEC_FILE}",
+            expected=f"a spec: --spec NAME_OR_PATH, or a {SPEC_FILE} in the folder",
+            hint=FIRST_SPEC,
+        )
+    return str(path)
+
+
+def _checked(folder: str) -> Path:
+    if not Path(folder).is_dir():
         raise UsageError(
             f"{folder!r} is no folder",
             expected="the folder of a run, with its logs, checkpoints and batches",
             hint="`lossaudit check LOG` audits a single log",
         )
+    return Path(folder)
+
+
+def find_run(folder: str, allow_pickle: bool = False, pattern: str = "") -> RunFolder:
+    """Look through a run's folder.
+
+    Args:
+        folder: of the run.
+        allow_pickle: whether pickled weights count as checkpoints.
+        pattern: how a line of a text log is read, see `Spec`: it is recognised by that too.
+
+    Raises:
+        UsageError: if it is no folder.
+    """
+    root = _checked(folder)
     spec = root / SPEC_FILE
     run = RunFolder(folder, str(spec) if spec.is_file() else None)
     events = dict[str, None]()
@@ -87,7 +109,7 @@ def find_run(folder: str, allow_pickle: bool = False) -> RunFolder:
         elif is_recorded_environment(path):
             run.environments.append(str(path))
         else:
-            _sort_in(path, run, others, allow_pickle)
+            _sort_in(path, run, others, allow_pickle, pattern)
     run.logs.extend(events)
     if others:
         listed = ", ".join(others[:8]) + (f" and {len(others) - 8} more" if others[8:] else "")
@@ -134,7 +156,9 @@ def _files(root: Path, run: RunFolder) -> Iterator[Path]:
         waiting.extend(reversed(inner))
 
 
-def _sort_in(path: Path, run: RunFolder, others: list[str], allow_pickle: bool) -> None:
+def _sort_in(
+    path: Path, run: RunFolder, others: list[str], allow_pickle: bool, pattern: str
+) -> None:
     """Put a file where it belongs."""
     name = path.name
     if path.suffix == ".safetensors":
@@ -159,7 +183,7 @@ def _sort_in(path: Path, run: RunFolder, others: list[str], allow_pickle: bool) 
             run.parts.setdefault("vae", str(path.parent))
         elif model == "UNet2DConditionModel":
             run.parts.setdefault("unet_config", str(path))
-    elif path.suffix in NO_LOGS or name.startswith(".") or recognised(str(path)) is None:
+    elif path.suffix in NO_LOGS or name.startswith(".") or recognised(str(path), pattern) is None:
         others.append(name)
     else:
         run.logs.append(str(path))

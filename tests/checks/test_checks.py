@@ -89,6 +89,9 @@ SPEAKS: dict[str, Case] = {
     "weight-changed": Case(
         logged(np.where(STEP < 91, RIGHT, float32(A + B))), "up to step 90 and 1 from step 91 on"
     ),
+    "shifted-term": Case(
+        logged(float32(2 * A + np.roll(B, 1))), "the total holds `b` of the row before on all 299"
+    ),
     "window-mismatch": Case(logged(trailing(RIGHT, 20)), "over the last 20 rows"),
     "accumulation-scale": Case(logged(RIGHT / 8), "the number of accumulation", accumulation=8),
     "rank-scale": Case(logged(RIGHT * 4), "multiplied by 4, the number of ranks", ranks=4),
@@ -238,3 +241,49 @@ def test_means_of_half_precision_losses_are_told_how_to_say_so() -> None:
     assert (
         "bfloat16" not in findings(replace(TWIN, columns=logged(edited(RIGHT, 7, 1.0))))[0].message
     )
+
+
+def thinned(total: Floats, every: int = 1, a: Floats = A, b: Floats = B) -> list[str]:
+    """What is said of every so manieth row."""
+    columns = {"step": STEP, "loss": total, "a": a, "b": b}
+    case = replace(TWIN, columns={n: v[::every] for n, v in columns.items()}, rivals=())
+    return [f.message for f in findings(case) if f.check == "formula-mismatch"]
+
+
+SMOOTHED = "it may be a mean over steps or micro-batches that are not logged"
+
+
+@pytest.mark.parametrize("every", [5, 7])
+def test_a_total_that_is_smoothed_between_the_logged_rows_is_a_hint(every: int) -> None:
+    (found,) = thinned(trailing(RIGHT, 20), every)
+    assert SMOOTHED in found
+
+
+def test_a_total_that_is_smoothed_beside_falling_terms_is_a_hint() -> None:
+    fall = np.exp(-STEP / 100)
+    a, b = float32(A * fall), float32(B * fall)
+    (found,) = thinned(trailing(float32(2 * a + b), 20), 5, a, b)
+    assert SMOOTHED in found
+
+
+def test_a_smooth_total_above_the_formula_on_every_row_is_no_such_hint() -> None:
+    fall = 1 + 20 * np.exp(-STEP / 30)
+    a, b = float32(A * fall), float32(B * fall)
+    (found,) = thinned(float32(trailing(float32(2 * a + b), 20) + 1.5), 5, a, b)
+    assert SMOOTHED not in found
+
+
+@pytest.mark.parametrize(
+    "total",
+    [
+        float32(2 * A + 1.5 * np.roll(B, 7)),  # no smoother
+        float32(RIGHT + RNG.normal(0, 0.2, ROWS)),
+        float32(trailing(RIGHT, 20) + 0.3),  # about another level
+        float32(1.2 * trailing(RIGHT, 20)),
+        edited(RIGHT, 80, 0.1),
+        float32(trailing(RIGHT, 20) - (STEP % 4 == 0) * 5),  # now and then far below
+    ],
+)
+def test_a_total_that_is_not_smoothed_is_no_such_hint(total: Floats) -> None:
+    for every in (1, 5):
+        assert not any(SMOOTHED in said for said in thinned(total, every))

@@ -339,3 +339,33 @@ def test_two_rows_show_nothing_of_steps(tmp_path: Path) -> None:
     done = lossaudit("check", str(log), "-f", "loss = a + b", "--format", "concise")
     assert done.stdout.startswith(f"{log}:2: error formula-mismatch")
     assert "micro-batch" not in done.stdout
+
+
+BARE = "name: bare\nformula: 2*lip + lat\nlog:\n  total: [loss]\n"
+ROWS = [(2 * a + b, a, b) for a, b in ((0.25, 0.5), (0.125, 0.75), (0.5, 0.0625))]
+
+
+def test_a_spec_says_how_text_and_tables_without_a_header_are_read(tmp_path: Path) -> None:
+    spec, text, table = tmp_path / "spec.yaml", tmp_path / "log.txt", tmp_path / "log.csv"
+    other = tmp_path / "log.jsonl"
+    spec.write_text(
+        BARE + "  pattern: '<(?P<loss>[^;]+);(?P<lip>[^;]+);(?P<lat>[^>]+)>'\n"
+        "  columns: [loss, lip, lat]\n"
+    )
+    text.write_text("".join(f"<{t!r};{a!r};{b!r}>\n" for t, a, b in ROWS))
+    table.write_text("".join(f"{t!r},{a!r},{b!r}\n" for t, a, b in ROWS))
+    names = ("loss", "lip", "lat")
+    rows = (json.dumps(dict(zip(names, row, strict=True))) for row in ROWS)
+    other.write_text("".join(f"{row}\n" for row in rows))
+    for log in (text, table, other):
+        done = lossaudit("check", str(log), "--spec", str(spec), "--format", "concise")
+        assert done.stdout.startswith("PASS"), (log.name, done.stdout)
+
+
+def test_how_a_log_is_read_goes_before_what_the_spec_says(tmp_path: Path) -> None:
+    spec, table = tmp_path / "spec.yaml", tmp_path / "log.csv"
+    spec.write_text(BARE + "  columns: [lat, lip, loss]\n")
+    table.write_text("".join(f"{t!r},{a!r},{b!r}\n" for t, a, b in ROWS))
+    command = ("check", str(table), "--spec", str(spec), "--format", "concise")
+    assert lossaudit(*command).returncode == 1
+    assert lossaudit(*command, "--columns", "loss,lip,lat").returncode == 0

@@ -181,11 +181,24 @@ def test_named_key_columns_are_used_whole_and_the_last_is_shown() -> None:
         (["loss", "epoch", "step"], "step"),
         (["loss", "epoch", "Iter"], "Iter"),
         (["loss", "epoch"], "epoch"),
+        (["loss", "epoch", "num_updates"], "num_updates"),
         (["loss", "trainer/global_step", "epoch"], "trainer/global_step"),
     ],
 )
 def test_a_well_known_step_column_is_found(tags: list[str], chosen: str) -> None:
     assert find_keys(log_of([dict.fromkeys(tags, 1.0)])).tags == (chosen,)
+
+
+def test_the_step_of_rare_lines_of_their_own_is_not_that_of_the_others() -> None:
+    """nanoGPT prints `step 0: train loss ...` now and then, and `iter 0: loss ...` always."""
+    evaluated = {"step": 0.0, "train loss": 1.0}
+    log = log_of([evaluated, *({"iter": float(k), "loss": 2.0} for k in range(3))])
+    assert find_keys(log).tags == ("iter",)
+    both = {"step": 9.0, "iter": 3.0, "loss": 2.0}
+    shared = log_of([both, *({"iter": float(k), "loss": 2.0} for k in range(3))])
+    assert find_keys(shared).tags == ("step",)
+    as_many = log_of([evaluated, {"iter": 0.0, "loss": 2.0}])
+    assert find_keys(as_many).tags == ("step",)
 
 
 def test_a_log_without_a_step_counts_its_records() -> None:

@@ -84,6 +84,10 @@ def test_fixtures_batch_holds_its_record_and_its_terms(step: int) -> None:
     assert latents.item() == pytest.approx(log["loss_latents"][step - 1], rel=1e-6)
 
 
+@pytest.mark.skipif(
+    not torch.__version__.startswith("2.13."),
+    reason="another torch draws other float16 numbers from the fixture's state",
+)
 @pytest.mark.parametrize("step", [1, 301])
 def test_fixtures_random_state_draws_its_latents_again(step: int) -> None:
     diffusers = pytest.importorskip("diffusers", reason="extra `musetalk` is not installed")

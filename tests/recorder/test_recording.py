@@ -275,28 +275,6 @@ def test_steps_that_are_not_due_touch_neither_disk_nor_device(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_steps_that_are_not_due_never_wait_for_the_device(tmp_path: Path) -> None:
-    recorder, image = (
-        Recorder(tmp_path, every=100),
-        torch.ones(8, device="cuda", requires_grad=True),
-    )
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        for step in range(2, 100):
-            recorder.begin(step, {"image": image})
-            total = image.mean()
-            recorder.record(step, total, {"a": total}, {"b": image})
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    recorder.begin(101, {"image": image})
-    recorder.record(101, total, {"a": total}, {"b": image})
-    metadata, tensors = batch_of(tmp_path / "batches" / "step-000101.safetensors")
-    assert tensors["image"].tolist() == tensors["b"].tolist() == [1.0] * 8
-    assert len(json.loads(metadata["rng"])["cuda"]) == torch.cuda.device_count()
-    assert recorder.lost == ()
-
-
 def test_arguments_that_make_no_sense_are_errors_at_once(tmp_path: Path) -> None:
     for wrong in ({"every": 0}, {"every": 1.5}, {"keep": 0}, {"max_bytes": -1}):
         with pytest.raises(UsageError, match="a whole number of at least 1"):

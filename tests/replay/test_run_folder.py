@@ -223,3 +223,15 @@ def test_log_that_was_scaled_fails_although_the_batches_state_the_totals(tmp_pat
     assert result.verdict is Verdict.FAIL
     assert [f.check for f in result.findings] == ["scaled-log"]
     assert [e["check"] for e in result.findings[0].evidence["also"]] == ["misaligned-checkpoint"]
+
+
+def test_a_text_log_that_only_the_spec_can_read_is_found(tmp_path: Path) -> None:
+    spec = "name: bare\nformula: 2*lip\nlog:\n  total: [loss]\n  pattern: "
+    (tmp_path / "lossaudit.yaml").write_text(spec + "'<(?P<loss>[^;]+);(?P<lip>[^>]+)>'\n")
+    (tmp_path / "log.txt").write_text("".join(f"<{2 * k / 8};{k / 8}>\n" for k in range(1, 9)))
+    (tmp_path / "notes.txt").write_text("<nothing> to see\n")
+    result = audit(str(tmp_path))
+    assert [(w.source, w.verdict, w.decided) for w in result.witnesses] == [
+        (str(tmp_path / "log.txt"), Verdict.PASS, 8)
+    ]
+    assert ("file", "no log, batch or checkpoint: notes.txt") in [tuple(s) for s in result.skipped]

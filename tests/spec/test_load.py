@@ -438,3 +438,39 @@ def test_a_spec_cannot_name_code(tmp_path: Path, section: str, message: str) -> 
     with pytest.raises(SpecError) as caught:
         load_spec(str(path))
     assert message in str(caught.value)
+
+
+LAID_OUT = """\
+name: laid-out
+formula: 2*lip + lat
+log:
+  total: [loss]
+  pattern: {pattern}
+  columns: [step, loss, lip, lat]
+"""
+
+
+def test_a_spec_says_how_a_log_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(LAID_OUT.format(pattern="'<(?P<loss>[^;]+)>'"))
+    spec = load_spec(str(path))
+    assert (spec.pattern, spec.columns) == ("<(?P<loss>[^;]+)>", ("step", "loss", "lip", "lat"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("'(?P<loss>'", "column 1: missing ): (?P<loss>"),
+        ("'loss .*'", "column 1: it has no named group"),
+    ],
+)
+def test_a_pattern_that_cannot_be_used_is_a_problem_of_the_file(
+    tmp_path: Path, pattern: str, said: str
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(LAID_OUT.format(pattern=pattern))
+    with pytest.raises(SpecError) as caught:
+        load_spec(str(path))
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.column) == (5, 13)
+    assert problem.message == f"log.pattern {pattern}, {said}"

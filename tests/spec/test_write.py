@@ -61,3 +61,12 @@ def test_text_has_one_line_for_each_thing() -> None:
     assert spec_text(spec_from_formula("`the loss` = 2*a - b")) == (
         'name: "ad-hoc"\nformula: "2*a - b"\ndtype: float32\nlog:\n  total: ["the loss"]\n'
     )
+
+
+def test_how_a_log_is_read_is_written_too(tmp_path: Path) -> None:
+    pattern, columns = r"""it's "(?P<loss>\S+)" \\ <(?P<a>[^>]+)>""", ("step", "loss", "a: b")
+    spec = replace(spec_from_formula("loss = 2*a"), name="read", pattern=pattern, columns=columns)
+    path = str(tmp_path / "spec.yaml")
+    write_spec(spec, path)
+    found = load_spec(path)
+    assert (found.pattern, found.columns) == (pattern, columns)

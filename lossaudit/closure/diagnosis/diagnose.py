@@ -1,7 +1,7 @@
 """A refuted formula -> what explains the log instead, the most specific explanation first.
 
-    named rival > a term missing, doubled, exchanged, weighted already > a hidden term > weights
-    that change > a smoothed total > a constant factor > other weights
+    named rival > a term missing, doubled, exchanged, weighted already > a smoothed total > terms
+    of another row > a hidden term > weights that change > a constant factor > other weights
 
 Each is a hypothesis that is put to every row; none is a fit. Those that fit as well as the first
 are listed beside it.
@@ -24,6 +24,7 @@ from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.diagnosis.factor import Factors
 from lossaudit.closure.diagnosis.one_number import one_number_candidates
 from lossaudit.closure.diagnosis.residuals import ResidualCourse
+from lossaudit.closure.diagnosis.shifted import find_shifts
 from lossaudit.closure.diagnosis.trailing import find_decay, find_window
 from lossaudit.closure.outcome import Outcome
 from lossaudit.closure.trial import Trial
@@ -36,9 +37,10 @@ ORDER = (
     "double-counted-term",
     "swapped-weights",
     "weighted-or-raw",
+    "window-mismatch",
+    "shifted-term",
     "hidden-term",
     "weight-changed",
-    "window-mismatch",
     "accumulation-scale",
     "rank-scale",
     "unit-change",
@@ -61,9 +63,16 @@ def diagnose(spec: Spec, trial: Trial, outcome: Outcome) -> tuple[Explanation, .
     found = [*_known_formulas(trial, outcome), *_courses(spec, trial, outcome)]
     if not found:
         found = list(_smoothed(trial))
-    if not any(e.decisive for e in found):
+    if all(not e.decisive or _is_course(e) for e in found):
+        found += find_shifts(trial, outcome)
+    if not any(e.decisive and e.check != "shifted-term" for e in found):
         found += _other_weights(trial, outcome)
     return tuple(sorted(found, key=_precedence))
+
+
+def _is_course(explanation: Explanation) -> bool:
+    """Whether it is how a residual runs, which is put to no single row."""
+    return explanation.check == "hidden-term" and not explanation.formula
 
 
 def _precedence(explanation: Explanation) -> int:

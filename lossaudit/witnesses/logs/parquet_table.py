@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from io import BufferedReader
+from contextlib import contextmanager
+from itertools import pairwise
+from mmap import ACCESS_READ, ALLOCATIONGRANULARITY, mmap
 from threading import Event
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
-from msgspec import Struct, field
+from msgspec import Struct
 from numpy.typing import NDArray
 
-from lossaudit.model.table import Column, Damage, Floats, Ints, Storage, Table
-from lossaudit.witnesses.parquet_process import MAGIC, parquet_process
+from lossaudit.model.table import Column, Damage, Ints, Storage, Table
+from lossaudit.witnesses.parquet_process import MAGIC, ParquetProcess, process_for
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream
 
-if TYPE_CHECKING:
-    import subprocess
-
-_ROWS = 1 << 17
-_ARENA = 1 << 22
-_STORAGE: dict[str, Storage] = {"Float16": "float16", "Float32": "float32"}
+_LONGEST = 200
 
 
 class _RefusedError(Exception):
@@ -42,18 +39,17 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
     can be kept. polars runs in a process of its own, see `parquet_worker`.
     """
     rows = 0
-    worker, errors = parquet_process()
-    with worker, errors, _file_of(stream) as path, _digesting(stream):
+    with _file_of(stream) as path, _digesting(stream):
+        worker = process_for(path)
         try:
-            _ask(worker, path)
-            for table in _tables(worker, errors, stream.name):
+            for table in _tables(worker, stream.name):
                 rows += table.records
                 yield table
         except _RefusedError as error:
             message = f"no readable Parquet file: {error}; {rows:,} rows were kept"
             yield Damage(message, stream.name, 0, "byte")
         finally:
-            worker.kill()
+            worker.end()
 
 
 @contextmanager
@@ -91,67 +87,76 @@ def _digesting(stream: LogStream) -> Iterator[None]:
     done.result()
 
 
-def _ask(worker: subprocess.Popen[bytes], path: str) -> None:
-    assert worker.stdin is not None
-    with suppress(BrokenPipeError), worker.stdin as request:
-        request.write(json.dumps([path, _ROWS]).encode())
-
-
-def _tables(worker: subprocess.Popen[bytes], errors: IO[bytes], source: str) -> Iterator[Table]:
+def _tables(worker: ParquetProcess, source: str) -> Iterator[Table]:
     """The stretches that the worker writes, up to where it says that it has written all."""
-    assert isinstance(worker.stdout, BufferedReader)
-    out, first, found = _Arrays(worker.stdout), 1, {"rows": 1}
+    assert worker.process.stdout is not None
+    numbers, first, found = _Numbers(worker.numbers), 1, {"rows": 1}
     while found["rows"]:
         try:
-            found = json.loads(out.source.readline())
+            found = json.loads(worker.process.stdout.readline())
             if "error" in found:
-                raise _RefusedError(found["error"])
+                raise _RefusedError(_shortened(found["error"]))
             every = np.arange(found["rows"], dtype=np.int64)
-            columns = {c[0]: _column(out, every, *c) for c in found["columns"]}
+            numbers.go_to(found["start"])
+            columns = {c[0]: _column(numbers, every, *c) for c in found["columns"]}
         except ValueError:  # the worker died, perhaps in mid-sentence
-            raise _RefusedError(_last_words(errors, worker.wait())) from None
+            raise _RefusedError(_last_words(worker)) from None
         if len(every):
             yield Table(source, columns, first + every, "row")
         first += len(every)
 
 
-def _column(out: _Arrays, every: Ints, tag: str, dtype: str, count: int) -> Column:
+def _column(
+    numbers: _Numbers, every: Ints, tag: str, storage: Storage, shift: int | None
+) -> Column:
     """The next column; `ValueError` if it is cut."""
-    records = every
-    if count < len(every):
-        records = every[out.fill(np.empty(len(every), np.bool_))]
-    values = out.floats(count)
-    return Column(tag, values, records, _STORAGE.get(dtype, "float64"))
+    values, records = numbers.take(np.dtype(np.float64), len(every)), every
+    if shift is not None:
+        bits = numbers.take(np.dtype(np.uint8), (shift + len(every) + 7) // 8)
+        present = np.unpackbits(bits, bitorder="little")[shift:][: len(every)].astype(np.bool_)
+        values, records = values[present], every[present]
+    return Column(tag, values, records, storage)
 
 
-class _Arrays(Struct):
-    """The arrays that a process writes; `ValueError` if one is cut.
+class _Numbers(Struct):
+    """What the worker has written; arrays are views of its file, which is mapped a few times."""
 
-    Those of float64 are cut from memory so large that the kernel gives huge pages for it.
-    """
+    file: IO[bytes]
+    _at: int = 0
+    _mapped: mmap | None = None
+    _first: int = 0
 
-    source: BufferedReader
-    _memory: Floats = field(default_factory=lambda: np.empty(0))
+    def go_to(self, place: int) -> None:
+        """Take from this byte on."""
+        self._at = place
 
-    def floats(self, count: int) -> Floats:
-        """The next `count` numbers."""
-        if len(self._memory) < count:
-            self._memory = np.empty(max(count, _ARENA))
-        taken, self._memory = self._memory[:count], self._memory[count:]
-        return self.fill(taken)
+    def take(self, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
+        """The next `count` numbers; `ValueError` if the file does not hold them."""
+        start, self._at = self._at, self._at + -(-count * dtype.itemsize // 8) * 8
+        if self._mapped is None or self._at > self._first + len(self._mapped):
+            size = os.fstat(self.file.fileno()).st_size
+            if self._at > size:
+                raise ValueError("cut")
+            self._first = start - start % ALLOCATIONGRANULARITY
+            length = size - self._first
+            self._mapped = mmap(self.file.fileno(), length, access=ACCESS_READ, offset=self._first)
+        return np.frombuffer(self._mapped, dtype, count, start - self._first)
 
-    def fill(self, array: NDArray[Any]) -> NDArray[Any]:
-        """The next bytes, in an array of ours."""
-        if len(array) and self.source.readinto(array.data.cast("B")) < array.nbytes:
-            raise ValueError("cut")
-        return array
+
+def _shortened(message: str) -> str:
+    """The library may repeat what it could not read, as numbers."""
+    return message if len(message) <= _LONGEST else message[: _LONGEST - 1] + "…"
 
 
-def _last_words(errors: IO[bytes], code: int) -> str:
-    errors.seek(0)
-    lines = errors.read(1 << 16).decode("utf-8", "replace").splitlines()
+def _last_words(worker: ParquetProcess) -> str:
+    code = worker.process.wait()
+    worker.errors.seek(0)
+    lines = worker.errors.read(1 << 16).decode("utf-8", "replace").splitlines()
     memory = [line for line in lines if line.startswith("memory allocation of")]
-    return memory[0] if memory else f"polars ended with code {code}"
+    panics = [after for line, after in pairwise(lines) if " panicked at " in line]
+    return next(
+        map(_shortened, memory + panics), f"the library that reads Parquet ended with code {code}"
+    )
 
 
 PARQUET_TABLE = Reader("parquet", "Parquet tables", sniff, read)

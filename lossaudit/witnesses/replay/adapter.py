@@ -30,6 +30,7 @@ class PassOptions(Struct, frozen=True):
         dtype: of weights and activations: "float32", or "float64" to measure float32's error.
         autocast: to what `torch.autocast` lowered matrix products and convolutions in training.
         tf32: convolutions take TF32 inputs, as cuDNN's do by default on GPUs since Ampere.
+        tf32_products: matrix products do, which training has to ask for.
         draw: number of the draw, for what the pass samples; the same number draws the same.
         rng: the random state before the step, as the recorder writes it; then `draw` means nothing.
     """
@@ -37,6 +38,7 @@ class PassOptions(Struct, frozen=True):
     dtype: Literal["float32", "float64"] = "float32"
     autocast: Autocast = "none"
     tf32: bool = False
+    tf32_products: bool = False
     draw: int = 0
     rng: str = ""
 

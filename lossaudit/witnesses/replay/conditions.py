@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -25,6 +26,10 @@ LEAST_VALUES = 64
 
 
 MAY_BE_TF32 = "convolutions may have taken TF32 inputs, as cuDNN's do by default"
+TF32_PRODUCTS = "matrix products took TF32 inputs, as the batch says of its training"
+
+FIRST_TF32 = 8
+"""Compute capability of the first GPUs that have TF32; older ones ignore the flags."""
 
 SAME_NUMBERS = 10.0
 """Other orders of float32 operations differ by up to 1.7 of what float64 does, TF32 by 400."""
@@ -36,18 +41,24 @@ class Conditions(Struct, frozen=True):
     Attributes:
         autocast: to what `torch.autocast` lowered it.
         tf32: convolutions may have taken TF32 inputs.
+        tf32_products: matrix products did.
         notes: what was seen, for the report.
     """
 
     autocast: Autocast = "none"
     tf32: bool = False
     notes: tuple[str, ...] = ()
+    tf32_products: bool = False
 
 
 def conditions_of(
-    adapter: Adapter, tensors: Tensors, autocast: Autocast = "none", tf32: bool = False
+    adapter: Adapter,
+    tensors: Tensors,
+    autocast: Autocast = "none",
+    tf32: bool = False,
+    told: Mapping[str, str] | None = None,
 ) -> Conditions:
-    """What the spec declares, corrected by what the batch shows.
+    """What the spec declares, corrected by what the batch shows, with the TF32 that it tells of.
 
     What a network computed under autocast lies on the lowered dtype's grid, though it is stored as
     float32; what it computed in float32 does not.
@@ -56,21 +67,33 @@ def conditions_of(
         adapter: whose `lowered` outputs are looked at.
         tensors: the batch.
         autocast, tf32: as declared.
+        told: what the batch says of the training's environment, as the recorder writes it.
     """
     notes = []
+    has_tf32 = _generation(told or {}) >= FIRST_TF32
+    tf32 = tf32 or (has_tf32 and (told or {}).get("tf32_convolution") == "on")
+    products = has_tf32 and (told or {}).get("tf32_matmul") == "on"
     for name in (n for n in adapter.lowered if n in tensors):
         seen = grid_of(tensors[name])
         if seen is not None and seen != autocast:
-            told = "no autocast" if autocast == "none" else f"autocast to {autocast}"
+            spec_says = "no autocast" if autocast == "none" else f"autocast to {autocast}"
             what = "on no coarser grid than float32's" if seen == "none" else f"on {seen}'s grid"
             how = "without" if seen == "none" else f"with autocast to {seen}"
-            notes.append(f"the spec declares {told}, but {name} lies {what}: replayed {how}")
+            notes.append(f"the spec declares {spec_says}, but {name} lies {what}: replayed {how}")
             autocast = seen
     if autocast != "none":
         notes.append(f"autocast to {autocast}")
     if tf32:
         notes.append(MAY_BE_TF32)
-    return Conditions(autocast, tf32, tuple(notes))
+    if products:
+        notes.append(TF32_PRODUCTS)
+    return Conditions(autocast, tf32, tuple(notes), products)
+
+
+def _generation(told: Mapping[str, str]) -> int:
+    """The first number of the GPU's compute capability; 0 where training says of none."""
+    major = told.get("capability", "").partition(".")[0]
+    return int(major) if major.isdecimal() and major.isascii() else 0
 
 
 def grid_of(tensor: Tensor) -> Autocast | None:

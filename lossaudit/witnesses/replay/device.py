@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from msgspec import Struct
 
 from lossaudit.errors import UsageError
+from lossaudit.rendering.safe_text import clip, escape_text
 
 EXPECTED = "auto, cpu, cuda or cuda:N"
 
@@ -45,3 +48,30 @@ def choose_device(wanted: str) -> Device:
     picked = f"cuda:{number}"
     name = torch.cuda.get_device_name(number)
     return Device(picked, f"replaying on {picked} ({name})" if wanted == "auto" else "")
+
+
+def is_of_device(error: Exception) -> bool:
+    """Whether an error says that a GPU has too little memory, or failed."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | torch.AcceleratorError)
+
+
+@contextmanager
+def told_of_device(device: str) -> Iterator[None]:
+    """What a GPU has no memory for, or fails at, as an error that names the device.
+
+    Raises:
+        UsageError: in place of torch's OutOfMemoryError and AcceleratorError.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_of_device(error):
+            raise
+        said = str(error).partition(" Including non-PyTorch")[0].partition("\n")[0]
+        raise UsageError(
+            f"--device {device}: {escape_text(clip(said, 300))}",
+            expected="a GPU that works and has memory for the networks and a step",
+            hint="--device cpu; or another GPU, or end what else uses this one",
+        ) from error

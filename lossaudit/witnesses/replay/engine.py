@@ -16,12 +16,15 @@ from lossaudit.numerics.formats import FORMATS
 from lossaudit.spec.definition import Definition
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import term_names
+from lossaudit.witnesses.recorded_environment import environment_of
 from lossaudit.witnesses.replay.adapter import Adapter, Models, find_parts, load_adapter
 from lossaudit.witnesses.replay.batch import SampleBatch, depth_of, read_batch
 from lossaudit.witnesses.replay.checkpoint import Checkpoint, open_checkpoint
+from lossaudit.witnesses.replay.device import told_of_device
 from lossaudit.witnesses.replay.names import listed
 from lossaudit.witnesses.replay.recompute_term import recompute_term
 from lossaudit.witnesses.replay.request import Pair, Request
+from lossaudit.witnesses.replay.stored_draws import rng_on
 from lossaudit.witnesses.replay.surroundings import terms_in_words
 from lossaudit.witnesses.replay.term import is_known_kind
 from lossaudit.witnesses.replay.term_dtype import check_claim, widened, with_dtypes
@@ -146,18 +149,13 @@ class Replayer(Struct):
         from lossaudit.witnesses.replay.precision import compute_terms_once, measure_terms
 
         declared, tensors = self.spec.replay, step.batch.tensors
-        conditions = conditions_of(step.adapter, tensors, declared.autocast, declared.tf32)
+        told = environment_of(step.batch.environment)
+        conditions = conditions_of(step.adapter, tensors, declared.autocast, declared.tf32, told)
         compute = measure_terms if self.request.measures_rounding else compute_terms_once
-        measured = compute(
-            step.adapter,
-            step.models,
-            tensors,
-            step.depth,
-            definitions,
-            dtype,
-            conditions,
-            step.batch.rng,
-        )
+        rng = rng_on(step.batch, self.device)
+        given = step.adapter, step.models, tensors, step.depth, definitions, dtype
+        with told_of_device(self.device):
+            measured = compute(*given, conditions, rng)
         caution = "; ".join((*self._left_out(), *measured.notes, *step.models.said))
         return Computed(measured.terms, measured.tensors, measured.noise, caution, measured.policy)
 
@@ -221,7 +219,8 @@ class Replayer(Struct):
             checkpoint: Checkpoint | None = None
             if path:
                 checkpoint = open_checkpoint(path, self.request.allow_pickle)
-            self._loaded = path, adapter.load(checkpoint, self.request.parts, self.device)
+            with told_of_device(self.device):
+                self._loaded = path, adapter.load(checkpoint, self.request.parts, self.device)
         return self._loaded[1]
 
 

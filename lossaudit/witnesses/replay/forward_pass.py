@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Any
 from lossaudit.errors import InputError
 from lossaudit.rendering.safe_text import clip, escape_text
 from lossaudit.witnesses.replay.adapter import PassOptions, Tensors, shape_of
+from lossaudit.witnesses.replay.device import is_of_device
+from lossaudit.witnesses.replay.gpu_numerics import held
 from lossaudit.witnesses.replay.names import shown
+from lossaudit.witnesses.replay.tf32 import rounded_inputs
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
 SAMPLES_AT_ONCE = 8
-"""A batch of 256 frames of 256x256 would take some 80 GB in MuseTalk's decoder; 8 take 3."""
+"""A batch of 256 frames of 256x256 would take some 80 GB in MuseTalk's decoder; 8 take 3.
+
+That is of activations. On a GPU cuDNN takes work memory besides, as it finds it.
+"""
 
 
 @contextmanager
@@ -30,20 +36,15 @@ def running(options: PassOptions, device: str) -> Iterator[None]:
         stack.enter_context(torch.inference_mode())
         stack.enter_context(seeded(options, device))
         if device.startswith("cuda"):
-            # cuDNN's own default is TF32; matrix products are left in float32, torch's default.
-            # Of its algorithms only those that give the same sums each time: decisions/0021.
-            flags = torch.backends.cudnn.flags(
-                enabled=True, benchmark=False, deterministic=True, allow_tf32=options.tf32
-            )
-            stack.enter_context(flags)
-        elif options.tf32:
-            stack.enter_context(_rounded_convolutions())
+            stack.enter_context(held(options.tf32, options.tf32_products))
+        elif options.tf32 or options.tf32_products:
+            stack.enter_context(rounded_inputs(options.tf32, options.tf32_products))
         yield
 
 
 @contextmanager
 def told_with_shapes(tensors: Tensors) -> Iterator[None]:
-    """What torch refuses to compute from somebody's tensors, or for lack of memory, as an error.
+    """What torch refuses to compute from somebody's tensors as an error.
 
     Raises:
         InputError: in place of torch's RuntimeError, with the shapes of all tensors.
@@ -51,48 +52,13 @@ def told_with_shapes(tensors: Tensors) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if is_of_device(error):
+            raise
         shapes = ", ".join(f"{shown(n)} {shape_of(t)}" for n, t in sorted(tensors.items()))
         raise InputError(
             f"the networks cannot be run on this batch: {escape_text(clip(str(error), 300))}",
             expected=f"tensors of one step that fit together; there are {shapes}",
         ) from error
-
-
-@contextmanager
-def _rounded_convolutions() -> Iterator[None]:
-    """Convolutions whose inputs have TF32's 10 bits after the leading one, on any device.
-
-    Source:
-        NVIDIA A100 architecture paper (2020): TF32 multiplies 10-bit mantissas and adds in float32.
-    """
-    from torch.nn import functional
-    from torch.overrides import TorchFunctionMode
-
-    convolutions = {functional.conv1d, functional.conv2d, functional.conv3d}
-
-    class Rounded(TorchFunctionMode):
-        def __torch_function__(
-            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-        ) -> Any:
-            if func in convolutions:
-                args = (to_tf32(args[0]), to_tf32(args[1]), *args[2:])
-            return func(*args, **(kwargs or {}))
-
-    with Rounded():
-        yield
-
-
-def to_tf32(tensor: Tensor) -> Tensor:
-    """Float32 values rounded to TF32's grid, to nearest, ties to even; other dtypes as they are."""
-    import torch
-
-    if tensor.dtype != torch.float32:
-        return tensor
-    dropped = 13
-    bits = tensor.contiguous().view(torch.int32)
-    ties = (1 << (dropped - 1)) - 1 + ((bits >> dropped) & 1)
-    rounded = (bits + ties) & ~((1 << dropped) - 1)
-    return torch.where(tensor.isfinite(), rounded.view(torch.float32), tensor)
 
 
 @contextmanager
@@ -146,12 +112,18 @@ def _doubled(tensor: Any) -> Any:
 
 @contextmanager
 def seeded(options: PassOptions, device: str) -> Iterator[None]:
-    """torch's random state as the options want it; afterwards as it was before."""
+    """torch's random state as the options want it; afterwards as it was before.
+
+    `torch.manual_seed` would seed every GPU of the process, also those of somebody's training.
+    """
     import torch
 
     on_cuda = device.startswith("cuda")
     with torch.random.fork_rng([device] if on_cuda else []):
-        torch.manual_seed(options.draw)
+        torch.default_generator.manual_seed(options.draw)
+        if on_cuda:
+            number = torch.device(device).index or 0
+            torch.cuda.default_generators[number].manual_seed(options.draw)
         state = stored_state(options.rng, device) if options.rng else None
         if state is not None and on_cuda:
             torch.cuda.set_rng_state(state, device)
@@ -164,7 +136,8 @@ def stored_state(text: str, device: str) -> Tensor | None:
     """The state of the generator that a device draws from, out of a batch's `rng`.
 
     Args:
-        text: the recorder's JSON: {"torch": base64, "cuda": [base64, ...], ...}.
+        text: the recorder's JSON: {"torch": base64, "cuda": [base64], ...}, of GPUs the one that
+            training drew on; see `stored_draws`.
         device: of the replay.
 
     Returns:
@@ -177,7 +150,7 @@ def stored_state(text: str, device: str) -> Tensor | None:
         on_cuda, of_devices = device.startswith("cuda"), state.get("cuda", [])
         if on_cuda != bool(of_devices):
             return None
-        chosen = of_devices[int(device.partition(":")[2] or 0)] if on_cuda else state["torch"]
+        (chosen,) = of_devices if on_cuda else (state["torch"],)
         found = torch.frombuffer(bytearray(b64decode(chosen, validate=True)), dtype=torch.uint8)
         torch.Generator(device).set_state(found)
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, RecursionError):

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from lossaudit.errors import UsageError
 from lossaudit.model.replay import Depth
 from lossaudit.witnesses.replay.adapter import Adapter, Models, PassOptions, Tensors
+from lossaudit.witnesses.replay.device import is_of_device
 from lossaudit.witnesses.replay.forward_pass import running
 
 if TYPE_CHECKING:
@@ -109,6 +110,8 @@ def _blamed_on(name: str) -> Iterator[None]:
     try:
         yield
     except (*CODE_ERRORS, ValueError, ImportError) as error:
+        if isinstance(error, RuntimeError) and is_of_device(error):
+            raise
         message = f"--adapter {name!r} raised {type(error).__name__}: {error}"
         raise UsageError(message, expected=PROTOCOL) from error
 

@@ -106,7 +106,7 @@ def measure_terms(
     found = run.terms(first)
     second = run.second(bool(chance), state)
     widths = run.noise(first, second, bool(chance))
-    words = " and ".join("TF32" if o.tf32 else o.dtype for o in second)
+    words = " and ".join("TF32" if o.tf32 or o.tf32_products else o.dtype for o in second)
     notes.append(f"rounding of the forward pass measured against {words}")
     count = 1
     if chance and not state:
@@ -204,13 +204,16 @@ class Run(Struct, frozen=True):
         """
         lowered = self.depth == "full" and self.conditions.autocast != "none"
         found = [PassOptions("float32" if lowered and not is_drawn else "float64", rng=rng)]
-        if self.conditions.tf32:
-            found.append(replace(self.options(0, rng), tf32=True))
+        tf32, products = self.conditions.tf32, self.conditions.tf32_products
+        if tf32 or products:
+            found.append(replace(self.options(0, rng), tf32=tf32, tf32_products=products))
         return found
 
     def outputs(self, options: PassOptions, tensors: Tensors | None = None) -> dict[str, Tensor]:
-        """One pass."""
-        return self.adapter.forward(self.models, tensors or self.tensors, self.depth, options)
+        """One pass, all that it gives on one device."""
+        found = self.adapter.forward(self.models, tensors or self.tensors, self.depth, options)
+        device = next(iter(found.values())).device
+        return {name: tensor.to(device) for name, tensor in found.items()}
 
     def joined(self, outputs: Tensors) -> dict[str, Tensor]:
         """The batch's tensors with what a pass computed, on the pass's device."""

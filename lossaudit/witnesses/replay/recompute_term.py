@@ -72,8 +72,11 @@ def _estimate(term: Term, converted: str | None) -> Estimate:
     def summed(rows: Rows) -> Sums:
         return sum_rows(term.function, term.definition, rows, term.dtype, converted)
 
+    chains = term.chains
+
     def over(sums: Sums, denominator: float, adds: bool = False) -> Estimate:
-        return reduced(sums, denominator, term.dtype, term.function.roundings, adds)
+        adds = adds or (chains.narrow > 0 and denominator != 1)
+        return reduced(sums, denominator, term.dtype, term.function.roundings, adds, chains)
 
     if term.reduction == "none":
         parts = [(1.0, over(s, *_shared_by(s, term))) for s in map(summed, term.rows.samples())]

@@ -51,6 +51,35 @@ def additions(count: int) -> int:
     return min(count - 1, max(cpu, gpu))
 
 
+class Chains(Struct, frozen=True):
+    """Chains of additions of a kernel that adds rows in a way of its own.
+
+    Attributes:
+        wide: the longest in the accumulation dtype.
+        narrow: the longest, after those, in training's own dtype.
+    """
+
+    wide: int = 0
+    narrow: int = 0
+
+
+def class_chains(rows: int, samples: int, is_flat: bool) -> Chains:
+    """How torch's nll_loss, which cross entropy of class indices ends in, adds rows up on a GPU.
+
+    Flat rows (N, C): one block, in older releases of 32 threads, each of which adds every 32nd row,
+    and the first one then their sums. Rows of samples (N, C, ...): one block for each 128 * 1024
+    places of a sample, whose sums are added by `atomicAdd` in the dtype itself.
+
+    Source:
+        torch, aten/src/ATen/native/cuda/Loss.cu and NLLLoss2d.cu.
+    """
+    if is_flat:
+        return Chains(-(-rows // 32) + 32)
+    places = -(-rows // samples)
+    blocks = max(1, -(-places // 1024) // 128)
+    return Chains(-(-places // (256 * blocks)) + 2 * 9, samples * blocks)
+
+
 def accumulation_roundoff(dtype: str) -> float:
     """u of the dtype in which torch accumulates: float32 for half types, else the dtype itself."""
     return min(FORMATS[dtype].unit_roundoff, FORMATS["float32"].unit_roundoff)
@@ -83,7 +112,14 @@ class Estimate(Struct, frozen=True):
     half_width: float
 
 
-def reduced(sums: Sums, denominator: float, dtype: str, roundings: int, masked: bool) -> Estimate:
+def reduced(
+    sums: Sums,
+    denominator: float,
+    dtype: str,
+    roundings: int,
+    masked: bool,
+    chains: Chains | None = None,
+) -> Estimate:
     """The sum of the rows over the denominator (1: the sum itself).
 
         |v - S/n| <= u E' / n + gamma_a(K) (M + u E') / n + 2 u (|S/n| + ...)
@@ -98,12 +134,16 @@ def reduced(sums: Sums, denominator: float, dtype: str, roundings: int, masked: 
         dtype: training's.
         roundings: the most that one row's loss takes.
         masked: whether the denominator is a sum that training computed.
+        chains: of additions, where torch has a kernel of its own for the sum.
     """
     if denominator == 0:
         return Estimate(math.nan, math.nan)
     unit = FORMATS[dtype].unit_roundoff
     own = sums.error * float(gamma(roundings, unit)) / roundings
-    adding = _gamma(additions(sums.rows), accumulation_roundoff(dtype))
+    chains = chains or Chains()
+    longest = max(additions(sums.rows), chains.wide)
+    adding = _gamma(longest, accumulation_roundoff(dtype))
+    adding += (1 + adding) * _gamma(chains.narrow, unit)
     value = sums.total / denominator
     reach = (sums.magnitude + own) / denominator
     half = own / denominator + adding * reach
@@ -112,6 +152,8 @@ def reduced(sums: Sums, denominator: float, dtype: str, roundings: int, masked: 
     half += _gamma(2, unit) * (abs(value) + half) + FORMATS[dtype].smallest_subnormal
     double = FORMATS["float64"].unit_roundoff  # our own evaluation, block by block
     half += double * (2 * additions(BLOCK_ELSEWHERE) * reach + 2 * sums.error / denominator)
+    if max(denominator * masked, sums.magnitude * bool(chains.narrow)) > FORMATS[dtype].largest:
+        half = math.inf  # a sum overflows in the dtype, though the mean would not
     return Estimate(value, math.inf if math.isnan(half) else half)  # NaN: an infinite error times 0
 
 

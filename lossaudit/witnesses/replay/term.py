@@ -14,6 +14,7 @@ from lossaudit.spec.definition import Definition
 from lossaudit.spec.hints import did_you_mean
 from lossaudit.witnesses.replay.names import listed, shown
 from lossaudit.witnesses.replay.regions import Region
+from lossaudit.witnesses.replay.rounding import Chains
 from lossaudit.witnesses.replay.sums import Rows
 from lossaudit.witnesses.replay.term_function import Operands, TermFunction, shape_of
 
@@ -58,6 +59,12 @@ class Term(Struct, frozen=True):
     def samples(self) -> int:
         """The size of the first dimension."""
         return self.cropped.prediction.shape[0] if self.cropped.prediction.dim() else 1
+
+    @property
+    def chains(self) -> Chains:
+        """How the rows are added up, where torch does so in a way of its own."""
+        own = self.function.chains
+        return own(self.cropped) if own is not None and self.reduction != "none" else Chains()
 
     @property
     def narrows(self) -> bool:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from lossaudit.errors import InputError
 from lossaudit.numerics.formats import FORMATS
 from lossaudit.spec.definition import Definition
-from lossaudit.witnesses.replay.rounding import accumulation_roundoff, additions
+from lossaudit.witnesses.replay.rounding import Chains, accumulation_roundoff, additions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -144,6 +144,8 @@ class TermFunction(Struct, frozen=True):
         roundings: the most roundings that one row's loss takes.
         index_target: an integer target holds class indices, not numbers.
         positive: no row's loss is below zero.
+        chains: (operands as torch's function takes them) -> how that adds up rows on a GPU; None:
+            as torch adds numbers in general.
         layered: names with a `*` stand for one tensor of each layer.
     """
 
@@ -159,6 +161,7 @@ class TermFunction(Struct, frozen=True):
     index_target: bool = False
     layered: bool = False
     positive: bool = False
+    chains: Callable[[Operands], Chains] | None = None
 
     def is_numbers(self, tensor: Tensor) -> bool:
         """Whether training converts a tensor to its dtype: class indices stay integers."""

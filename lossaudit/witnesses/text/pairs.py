@@ -11,7 +11,9 @@ bar), without quotes and without a number that leads it; one group in parenthese
 * tqdm's `14%|#  | 41/300 [` counts under the name `it`, where the line has other numbers but no
   step of its own: `Epoch 1:` before a bar is no step;
 * a unit that follows is dropped: `1491Mb`, `0.5s`, `95.3%`, `31.2 ms`;
-* `tensor(0.5`, `np.float32(0.5`, `'0.5'` and `[0.5]` are their number.
+* `tensor(0.5`, `np.float32(0.5`, `'0.5'` and `[0.5]` are their number;
+* `loss 4.2781, time 12.34ms`, in lines that can only be a training's: see
+  `lossaudit.witnesses.text.spaced`.
 
 No pair, since its number may be another: `1,600.5`, `7,82`, `1'234`, `1.5k`, `1.#INF`. No pair
 either: `10%|` of a progress bar and its speed, clock times and durations (`1:54:27`, `1 day`),
@@ -25,11 +27,10 @@ possessive, and no attempt to match reads past the next `:` or `=`.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-_COUNTERS = rb"epoch|step|iteration|iter|itr|batch|episode|update"
-_NUMBER = rb"""[-+]?(?: (?: \d++(?:\.\d++)?+ | \.\d++ )(?:[eE][-+]?\d++)?+
-                      | (?i:nan|inf(?:inity)?+)(?![\w%/]) )"""
+from lossaudit.witnesses.text.spaced import find_spaced
+from lossaudit.witnesses.text.words import AVERAGE, BAR, COUNTERS, MEAN, NUMBER, STEPS, Pair
+
 _PAIR = re.compile(
     rb"""
     (?: [:=](?P<gap>[ \t]*+)
@@ -44,25 +45,11 @@ _PAIR = re.compile(
     (?(list)[ ]*+\])
     (?= [,'](?!\d) | [\s;|()\]}"<>] | \Z | :(?:\s|\Z) | \.(?![\w.\#]) )
     (?!\ days?\b)
-    """.replace(b"%(counters)s", _COUNTERS)
-    .replace(b"%(number)s", _NUMBER)
+    """.replace(b"%(counters)s", COUNTERS)
+    .replace(b"%(number)s", NUMBER)
     .replace(b"%%", b"%"),
     re.VERBOSE,
 )
-_BAR = re.compile(rb"[|%][ ]++(\d++)/\d++[ ]\[")
-_STEPS = frozenset(
-    (
-        b"step",
-        b"global_step",
-        b"_step",
-        b"iteration",
-        b"iter",
-        b"itr",
-        b"trainer/global_step",
-        b"it",
-    )
-)
-_MEAN = re.compile(rb"[ ]*+\([ ]*+(" + _NUMBER + rb")[ ]*+\)", re.VERBOSE)
 _SEPARATOR = re.compile(
     rb"[,;|\[\]{}:=<>#\x00-\x1f] | [ ][ ]++ | [ ]-[ ] | \xe2\x96[\x80-\x9f]?", re.VERBOSE
 )
@@ -71,24 +58,7 @@ _LETTER = re.compile(rb"[A-Za-z\x80-\xff]")
 _WORD_END = re.compile(rb"[\w\x80-\xff]")
 _SOURCE_LINE = re.compile(rb"(?:\.py|:-?[\w<>.]++)\Z")
 
-MEAN = b" (mean)"
-BAR = b"it"
-
-
-class Pair(NamedTuple):
-    """A name and a number in a line.
-
-    Attributes:
-        tag: the name, with ` (mean)` after it for the number in parentheses.
-        name: offset of the name.
-        start: offset of the number.
-        end: offset after the number, its unit left out.
-    """
-
-    tag: bytes
-    name: int
-    start: int
-    end: int
+_BAR_COUNT = b"it"
 
 
 def find_pairs(line: bytes) -> list[Pair]:
@@ -99,11 +69,13 @@ def find_pairs(line: bytes) -> list[Pair]:
         [b'Step', b'Mel Loss', b'loss', b'loss (mean)']
     """
     pairs: list[Pair] = []
+    read: list[tuple[int, int]] = []
     done = 0
     for match in _PAIR.finditer(line):
         start, end = match.span("number")
         if (word := match["counter"]) is not None:
             pairs.append(Pair(word, match.start("counter"), start, end))
+            read.append(match.span())
             done = match.end()
             continue
         before = line[done : match.start()]
@@ -111,18 +83,21 @@ def find_pairs(line: bytes) -> list[Pair]:
         name, offset = _name(before)
         if name and not (tight and _is_place(before, match)):
             pairs.append(Pair(name, done + offset, start, end))
-            if match["total"] is None and (mean := _MEAN.match(line, match.end())):
+            read.append((done + offset, match.end()))
+            if match["total"] is None and (mean := AVERAGE.match(line, match.end())):
                 pairs.append(Pair(name + MEAN, done + offset, *mean.span(1)))
         done = match.end()
+    if spaced := find_spaced(line, pairs, read):
+        pairs = sorted([*pairs, *spaced], key=lambda p: p.start)
     return _with_bar(pairs, line) if pairs else pairs
 
 
 def _with_bar(pairs: list[Pair], line: bytes) -> list[Pair]:
     """The pairs, and where a progress bar stands, if nothing else tells the step."""
-    bar = _BAR.search(line)
-    if bar is None or any(p.tag.lower() in _STEPS for p in pairs):
+    bar = BAR.search(line)
+    if bar is None or any(p.tag.lower() in STEPS for p in pairs):
         return pairs
-    counter = Pair(BAR, bar.start(), *bar.span(1))
+    counter = Pair(_BAR_COUNT, bar.start(), *bar.span(1))
     return sorted([*pairs, counter], key=lambda p: p.start)
 
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from lossaudit.model.table import Bools, Ints
 from lossaudit.witnesses.text.numbers import PADDING, DigitRuns, Numbers
-from lossaudit.witnesses.text.pairs import MEAN, Pair, find_pairs
+from lossaudit.witnesses.text.pairs import find_pairs
+from lossaudit.witnesses.text.words import MEAN, Pair
 
 _FOLD = bytes.maketrans(b"123456789", b"000000000")
 _BEFORE_SIGN = np.isin(np.arange(256), list(b" =:(["))  # after `,` it decides

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lossaudit.model.table import Damage
 from lossaudit.witnesses.columns import count_decimals
 from lossaudit.witnesses.text.pairs import find_pairs
+from lossaudit.witnesses.text.words import Pair
 
 LONGEST_TAG = 200
 MOST_TAGS = 10_000
@@ -68,8 +71,15 @@ def read_line(line: bytes, book: TagBook, number: int) -> list[tuple[int, float,
         book: numbers the tags.
         number: the line's number in the file.
     """
+    return read_pairs(line, find_pairs(line), book, number)
+
+
+def read_pairs(
+    line: bytes, pairs: Iterable[Pair], book: TagBook, number: int
+) -> list[tuple[int, float, int | None]]:
+    """The numbers of some pairs of a line, as `read_line` gives them."""
     found: dict[int, tuple[int, float, int | None]] = {}
-    for pair in find_pairs(line):
+    for pair in pairs:
         tag = book.number(pair.tag, number)
         if tag >= 0 and tag not in found:
             text = line[pair.start : pair.end].decode()

@@ -7,12 +7,14 @@ import hashlib
 import io
 import subprocess
 import sys
-import tempfile
+import time
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,7 +23,6 @@ from reading import FIXTURES, check_fixture, located, read
 from lossaudit.model.table import Damage, Table
 from lossaudit.witnesses import parquet_process
 from lossaudit.witnesses.log import read_log
-from lossaudit.witnesses.logs import parquet_table
 from lossaudit.witnesses.logs.parquet_table import PARQUET_TABLE
 from lossaudit.witnesses.parquet_process import start_early
 from lossaudit.witnesses.reader import ReadOptions
@@ -29,8 +30,6 @@ from lossaudit.witnesses.stream import LogStream
 
 CASES = sorted(p for p in (FIXTURES / "parquet_table").iterdir() if p.is_dir())
 KINDS = (FIXTURES / "parquet_table/kinds/log.parquet").read_bytes()
-
-FORGED = 40  # a byte of a page header
 
 
 def written(frame: pl.DataFrame) -> bytes:
@@ -66,14 +65,14 @@ def test_reads_what_polars_writes(rows: list[tuple[float | None, int | None]]) -
 
 
 def test_stretches_join_to_the_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet_table, "_ROWS", 10)
+    monkeypatch.setattr(parquet_process, "ROWS", 10)
     for rows in (25, 30):
         table, _ = read(PARQUET_TABLE, written(pl.DataFrame({"a": np.arange(float(rows))})))
         assert located(table) == {"a": [[k + 1, float(k)] for k in range(rows)]}
 
 
 def test_a_file_that_is_cut_is_one_damage() -> None:
-    reason = "parquet: File out of specification: The file must end with PAR1 or PARE"
+    reason = "Invalid Parquet file. Corrupt footer"
     message = f"no readable Parquet file: {reason}; 0 rows were kept"
     assert read(PARQUET_TABLE, KINDS[:-7]) == (None, [Damage(message, "log", 0, "byte")])
 
@@ -86,9 +85,24 @@ def test_every_cut_is_damage(length: int) -> None:
     assert (table is None) == (length < len(KINDS))
 
 
-def test_a_forged_size_that_aborts_polars_is_one_damage() -> None:
-    content = KINDS[:FORGED] + b"\x01" + KINDS[FORGED + 1 :]
-    reason = "memory allocation of 2305843009213693952 bytes failed"
+def test_a_forged_size_is_one_damage() -> None:
+    content = KINDS[:40] + b"\x01" + KINDS[41:]  # of a page header
+    reason = "Integer overflow: number too small to fit in target type"
+    message = f"no readable Parquet file: {reason}; 0 rows were kept"
+    assert read(PARQUET_TABLE, content) == (None, [Damage(message, "log", 0, "byte")])
+
+
+def test_what_the_library_repeats_of_a_forged_text_is_shortened() -> None:
+    place = KINDS.index(b"ARROW:schema") + len("ARROW:schema") + 8
+    _, (damage,) = read(PARQUET_TABLE, KINDS[:place] + b"\xff" + KINDS[place + 1 :])
+    assert "bytes: [47, " in damage.message
+    assert damage.message.endswith("…; 0 rows were kept")
+    assert len(damage.message) < 300
+
+
+def test_a_forged_size_that_aborts_the_library_is_one_damage() -> None:
+    content = KINDS[:888] + b"\xff" + KINDS[889:]  # of a column's place
+    reason = "column start and length should not be negative"
     message = f"no readable Parquet file: {reason}; 0 rows were kept"
     assert read(PARQUET_TABLE, content) == (None, [Damage(message, "log", 0, "byte")])
 
@@ -106,18 +120,23 @@ def test_arbitrary_bytes_never_raise(content: bytes) -> None:
     assert (table, len(damage)) == (None, 1)
 
 
-def test_a_worker_that_ends_without_a_last_word_is_one_damage(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ('{"rows": 2, "start": 0, "columns": []}', 2),
+        ('{"rows": 2, "start": 0, "columns": [["a", "float64", null]]}', 0),  # nothing was written
+        ('{"rows": 2, "start": 1099511627776, "columns": [["a", "float64", null]]}', 0),
+        ('{"rows": 2, "sta', 0),
+    ],
+)
+def test_a_worker_that_ends_in_mid_sentence_is_one_damage(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, kept: int
 ) -> None:
-    code = 'import sys; sys.stdin.read(); print(\'{"rows": 2, "columns": []}\')'
-
-    def process() -> tuple[subprocess.Popen[bytes], IO[bytes]]:
-        errors, pipe = tempfile.TemporaryFile(), subprocess.PIPE  # noqa: SIM115 - closed by the reader
-        command = [sys.executable, "-c", code]
-        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors), errors
-
-    monkeypatch.setattr(parquet_table, "parquet_process", process)
-    message = "no readable Parquet file: polars ended with code 0; 2 rows were kept"
+    worker = tmp_path / "worker.py"
+    worker.write_text(f"print({said!r})")
+    monkeypatch.setattr(parquet_process, "_WORKER", str(worker))
+    reason = "the library that reads Parquet ended with code 0"
+    message = f"no readable Parquet file: {reason}; {kept} rows were kept"
     assert read(PARQUET_TABLE, KINDS)[1] == [Damage(message, "log", 0, "byte")]
 
 
@@ -169,19 +188,99 @@ def test_the_process_starts_early_where_an_argument_is_a_parquet_file(tmp_path: 
     csv = tmp_path / "log.parquet"
     csv.write_text("a,b\n1,2\n")
     start_early(["check", "-f", "total = a", str(csv), str(tmp_path), "\0", "missing"])
-    assert not parquet_process._waiting
+    assert not parquet_process._early
     log = FIXTURES / "parquet_table/kinds/log.parquet"
-    start_early(["check", str(log)])
-    start_early([str(log)])
-    ((worker, _),) = parquet_process._waiting
+    start_early(["check", str(log), str(log)])
+    ((_, early),) = parquet_process._early
     assert read_log(str(log)).log.records
-    assert not parquet_process._waiting
-    assert worker.returncode is not None
+    assert not parquet_process._early
+    assert early.process.returncode is not None
 
 
-def test_a_process_that_nobody_asks_ends_without_a_word() -> None:
-    worker, errors = parquet_process._start()
-    with errors:
-        out, _ = worker.communicate(timeout=60)
-        errors.seek(0)
-        assert (worker.returncode, out, errors.read()) == (0, b"", b"")
+def test_what_was_read_early_of_a_file_that_changed_since_does_not_count(tmp_path: Path) -> None:
+    log = tmp_path / "log.parquet"
+    log.write_bytes(written(pl.DataFrame({"a": [1.0]})))
+    start_early([str(log)])
+    ((_, early),) = parquet_process._early
+    log.write_bytes(written(pl.DataFrame({"a": [2.0, 3.0]})))
+    (column,) = read_log(str(log)).log.columns.values()
+    assert column.count == 2
+    assert early.process.returncode is not None
+
+
+def test_a_process_that_nobody_asks_ends_with_who_started_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; from lossaudit.witnesses import parquet_process as p; p.start_early(sys.argv);"
+        "print(p._early[0][1].process.pid)"
+    )
+    log = tmp_path / "log.parquet"
+    log.write_bytes(written(pl.DataFrame({"a": np.arange(2_000_000.0)})))
+    command = [sys.executable, "-c", code, str(log)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{done.stdout.strip()}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "zstd", "lz4", "brotli"])
+@pytest.mark.parametrize("page", ["1.0", "2.0"])
+def test_every_codec_and_page_of_pyarrow_gives_the_same(codec: str, page: str) -> None:
+    random, file = np.random.default_rng(0), io.BytesIO()
+    some = [None if k % 3 else float(k) for k in range(5000)]
+    expected: dict[str, Any] = {
+        "f64": random.random(5000),
+        "f32": random.random(5000).astype("f4"),
+        "f16": random.random(5000).astype("f2"),
+        "i64": random.integers(-(2**62), 2**62, 5000),
+        "u64": random.integers(0, 2**63, 5000).astype("u8") * 2 + 1,
+        "i8": random.integers(-9, 9, 5000).astype("i1"),
+    }
+    others = {"text": ["x"] * 5000, "flag": [True] * 5000, "list": [[1.0]] * 5000}
+    table = pa.table(expected | {"some": some} | others)
+    pq.write_table(table, file, compression=codec, data_page_version=page, row_group_size=1100)
+    found, damage = read(PARQUET_TABLE, file.getvalue())
+    assert damage == []
+    assert found is not None
+    assert list(found.columns) == [*expected, "some"]
+    for tag, values in expected.items():
+        np.testing.assert_array_equal(found.columns[tag].values, values.astype("f8"))
+    assert located(found)["some"] == [[k + 1, float(k)] for k in range(0, 5000, 3)]
+
+
+def test_columns_of_other_types_do_not_stand_in_the_way() -> None:
+    text = pl.Series(["x", None, "y"])
+    others = {
+        "text": text,
+        "categories": text.cast(pl.Categorical),
+        "enum": text.cast(pl.Enum(["x", "y"])),
+        "bytes": text.cast(pl.Binary),
+        "decimal": pl.Series([1, 2, 3]).cast(pl.Decimal(10, 2)),
+        "date": pl.Series([1, 2, 3]).cast(pl.Date),
+        "time": pl.Series([1, 2, 3]).cast(pl.Time),
+        "duration": pl.Series([1, 2, 3]).cast(pl.Duration),
+        "moment": pl.Series([1, 2, 3]).cast(pl.Datetime("ns", "UTC")),
+        "array": pl.Series([[1.0, 2.0]] * 3, dtype=pl.Array(pl.Float64, 2)),
+        "struct": pl.Series([{"a": 1.0, "b": "x"}] * 3),
+        "nulls": pl.Series([None] * 3),
+    }
+    table, damage = read(PARQUET_TABLE, written(pl.DataFrame({"a": [1.0, 2.0, 3.0]} | others)))
+    assert (located(table), damage) == ({"a": [[1, 1.0], [2, 2.0], [3, 3.0]]}, [])
+
+
+def test_two_columns_of_one_name_are_one_damage() -> None:
+    file, ones = io.BytesIO(), pa.array([1.0])
+    pq.write_table(pa.Table.from_arrays([ones, ones], names=["a", "a"]), file)
+    message = "no readable Parquet file: two columns are named 'a'; 0 rows were kept"
+    assert read(PARQUET_TABLE, file.getvalue()) == (None, [Damage(message, "log", 0, "byte")])
+
+
+def test_many_stretches_take_few_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_process, "ROWS", 1000)
+    log = tmp_path / "log.parquet"
+    pl.DataFrame({"a": np.arange(3_000_000.0)}).write_parquet(log)
+    before = len([*Path("/proc/self/fd").iterdir()])
+    (column,) = (read := read_log(str(log))).log.columns.values()
+    assert len([*Path("/proc/self/fd").iterdir()]) - before < 10
+    assert (column.count, read.damage) == (3_000_000, ())

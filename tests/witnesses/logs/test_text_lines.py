@@ -122,7 +122,7 @@ def test_fixture_holds_exactly_the_numbers_that_were_logged(path: Path) -> None:
 
 
 def test_fixtures_are_found() -> None:
-    assert len(CASES) == 6
+    assert len(CASES) == 11
 
 
 @pytest.mark.parametrize(
@@ -195,6 +195,17 @@ def test_colours_are_removed() -> None:
     assert values(table, "loss") == [0.25]
 
 
+@pytest.mark.parametrize("case", ["nanogpt", "llm-c", "fairseq", "plain"])
+def test_names_without_a_colon_are_audited(case: str) -> None:
+    log = str(ROOT / f"fixtures/logs/text_lines/{case}/log.txt")
+    right = check_logs(spec_from_formula("loss = 0.9*nll + 0.1*smooth + l2"), [log])
+    assert (right.verdict, right.witnesses[0].decided) == (Verdict.PASS, 40)
+    wrong = check_logs(spec_from_formula("loss = nll + 0.1*smooth + l2"), [log])
+    assert (wrong.verdict, wrong.witnesses[0].violations) == (Verdict.FAIL, 40)
+    first = 1 if case in ("llm-c", "fairseq") else 0
+    assert wrong.witnesses[0].first_violations[0].step == first
+
+
 # Positions and encodings --------------------------------------------------------------------------
 
 
@@ -257,6 +268,14 @@ def test_only_value_of_an_unended_line_leaves_no_record() -> None:
     assert table is not None
     assert table.records == 1
     assert damage[0].partial_tail
+
+
+def test_what_comes_before_the_last_value_of_an_unended_line_is_kept() -> None:
+    table, damage = read(b"step 1 loss 0.5 kl 0.25 rec 0.1")
+    assert numbers_of(table) == {"step": [(1, "1.0")], "loss": [(1, "0.5")], "kl": [(1, "0.25")]}
+    assert [d.message for d in damage] == [
+        "the last line has no end, so 'rec' may be cut and is left out"
+    ]
 
 
 @pytest.mark.parametrize("end", [b"]", b"}", b")", b"]   "])

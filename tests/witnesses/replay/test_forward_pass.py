@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 
 from lossaudit.witnesses.replay.adapter import PassOptions
-from lossaudit.witnesses.replay.forward_pass import in_dtype, in_pieces, running, to_tf32
+from lossaudit.witnesses.replay.forward_pass import in_dtype, in_pieces, running
+from lossaudit.witnesses.replay.gpu_numerics import held
+from lossaudit.witnesses.replay.tf32 import to_tf32
 
 
 @pytest.mark.parametrize(
@@ -50,6 +54,59 @@ def test_tf32_reaches_convolutions_and_nothing_else() -> None:
     assert product.equal(image @ weight)
     assert rounded.equal(torch.nn.functional.conv2d(to_tf32(image), to_tf32(weight)))
     assert not rounded.equal(plain)
+
+
+def test_tf32_reaches_products_and_attention_where_it_is_asked_for() -> None:
+    generator = torch.Generator().manual_seed(6)
+    a, b, c = (torch.randn(2, 8, 8, generator=generator) for _ in range(3))
+    image, kernel = a[None], b[:, None, :3, :3].repeat(1, 2, 1, 1)
+    attention = torch.nn.functional.scaled_dot_product_attention
+
+    def products() -> list[torch.Tensor]:
+        linear = torch.nn.functional.linear(a, b[0])
+        return [a @ b, torch.bmm(a, b), linear, torch.baddbmm(c, a, b), attention(a, b, c)]
+
+    x, y, z = map(to_tf32, (a, b, c))
+    wanted = [x @ y, x.bmm(y), x @ y[0].T, torch.baddbmm(c, x, y), attention(x, y, z)]
+    plain, convolved = products(), torch.nn.functional.conv2d(image, kernel)
+    with running(PassOptions(tf32_products=True), "cpu"):
+        found = products()
+        assert torch.nn.functional.conv2d(image, kernel).equal(convolved)
+    for rounded, exact, full in zip(found, wanted, plain, strict=True):
+        assert torch.allclose(rounded, exact, rtol=0, atol=1e-5)
+        assert (rounded - full).abs().max() > 1e-4
+
+
+FLAGS: dict[str, Callable[[], None]] = {
+    "as torch has them": lambda: None,
+    "old": lambda: setattr(torch.backends.cuda.matmul, "allow_tf32", True),
+    "high": lambda: torch.set_float32_matmul_precision("high"),
+    "new": lambda: setattr(torch.backends.cuda.matmul, "fp32_precision", "tf32"),
+    "everything": lambda: setattr(torch.backends, "fp32_precision", "tf32"),
+    "apart": lambda: setattr(torch.backends.cudnn.conv, "fp32_precision", "ieee"),
+}
+
+
+@pytest.mark.parametrize("change", FLAGS.values(), ids=FLAGS)
+def test_the_gpus_flags_are_held_however_they_were_set_and_given_back(
+    change: Callable[[], None],
+) -> None:
+    cudnn: Any = torch.backends.cudnn
+    holders: list[Any] = [torch.backends, torch.backends.cuda.matmul, cudnn.conv]
+    before = [holder.fp32_precision for holder in holders]
+    try:
+        change()
+        changed = [holder.fp32_precision for holder in holders]
+        for tf32, products in ((False, False), (True, False), (True, True)):
+            with held(tf32, products):
+                found = [holder.fp32_precision == "tf32" for holder in holders[1:]]
+                assert found == [products, tf32]
+                assert (cudnn.deterministic, cudnn.benchmark) == (True, False)
+            assert [holder.fp32_precision for holder in holders] == changed
+            assert not cudnn.deterministic
+    finally:
+        for holder, precision in zip(holders, before, strict=True):
+            holder.fp32_precision = precision
 
 
 @pytest.mark.parametrize("whole", [False, True])

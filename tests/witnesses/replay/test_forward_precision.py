@@ -16,7 +16,13 @@ from torch import Tensor
 from lossaudit.model.replay import Recomputed
 from lossaudit.spec.definition import Definition
 from lossaudit.witnesses.replay.adapter import Adapter, Models, PassOptions
-from lossaudit.witnesses.replay.conditions import MAY_BE_TF32, Conditions, conditions_of, grid_of
+from lossaudit.witnesses.replay.conditions import (
+    MAY_BE_TF32,
+    TF32_PRODUCTS,
+    Conditions,
+    conditions_of,
+    grid_of,
+)
 from lossaudit.witnesses.replay.precision import Measured, compute_terms_once, measure_terms
 from lossaudit.witnesses.replay.term_intervals import DRAWS, STUDENT_T, change_of, over_draws
 
@@ -274,19 +280,33 @@ def test_stored_frames_tell_whether_the_decoder_took_tf32() -> None:
     assert MAY_BE_TF32 in measured(without(stored, "pred_img"), declared).notes
 
 
-# Devices ------------------------------------------------------------------------------------------
+H100 = {"device": "cuda:0", "capability": "9.0", "tf32_convolution": "on", "tf32_matmul": "off"}
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize(
-    "conditions", [Conditions(), Conditions("bfloat16"), Conditions(tf32=True)]
+    ("told", "convolutions", "products"),
+    [
+        ({}, False, False),
+        ({"device": "cpu"}, False, False),
+        (H100, True, False),
+        (H100 | {"tf32_convolution": "off", "tf32_matmul": "on"}, False, True),
+        (H100 | {"capability": "7.0", "tf32_matmul": "on"}, False, False),
+        (H100 | {"capability": "nine"}, False, False),
+    ],
 )
-def test_cpu_and_gpu_agree_within_the_measured_interval(conditions: Conditions) -> None:
+def test_tf32_of_training_is_as_the_batch_tells_it(
+    told: dict[str, str], convolutions: bool, products: bool
+) -> None:
+    """cuDNN's default is TF32, which no spec has to know."""
+    found = conditions_of(ADAPTER, batch(301), told=told)
+    assert (found.tf32, found.tf32_products) == (convolutions, products)
+    assert (MAY_BE_TF32 in found.notes, TF32_PRODUCTS in found.notes) == (convolutions, products)
+    declared = conditions_of(ADAPTER, batch(301), tf32=True, told=told)
+    assert declared.tf32
+
+
+def test_products_in_tf32_widen_the_interval_of_a_pass() -> None:
     seen = without(batch(301), "pred")
-    on_cpu = measured(seen, conditions)
-    on_gpu = measure_terms(
-        ADAPTER, models(300, "cuda:0"), seen, "full", DEFINITIONS, "float32", conditions
-    )
-    for name, term in on_gpu.terms.items():
-        assert on_cpu.terms[name].low <= term.value <= on_cpu.terms[name].high
-        assert term.low <= on_cpu.terms[name].value <= term.high
+    plain, lowered = measured(seen), measured(seen, Conditions(tf32_products=True))
+    assert all(lowered.noise[name] > 20 * plain.noise[name] for name in DEFINITIONS)
+    assert lowered.notes[-1] == "rounding of the forward pass measured against float64 and TF32"

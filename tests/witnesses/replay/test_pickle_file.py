@@ -36,6 +36,23 @@ def every_kind() -> dict[str, object]:
     }
 
 
+def test_weights_that_a_gpu_wrote_are_read_without_one() -> None:
+    path = Path(__file__).parents[3] / "fixtures" / "from-a-gpu" / "on-cuda.pth"
+    assert b"cuda:0" in path.read_bytes()
+    found = open_checkpoint(str(path), allow_pickle=True)
+    generator = torch.Generator().manual_seed(4)
+    wanted = {
+        "unet.weight": torch.randn(3, 4, generator=generator),
+        "unet.bias": torch.randn(3, generator=generator).half(),
+        "steps": torch.tensor(7),
+    }
+    assert found.tensors.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        assert found.tensors[name].device.type == "cpu"
+        assert found.tensors[name].dtype is tensor.dtype
+        assert torch.equal(found.tensors[name], tensor)
+
+
 @pytest.mark.parametrize("small", [opened_file.SMALL, 0], ids=["in memory", "mapped"])
 def test_tensors_are_those_that_torch_loads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int

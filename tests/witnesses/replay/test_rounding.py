@@ -14,8 +14,17 @@ from hypothesis import strategies as st
 from term_cases import CASES, scaled
 from test_term_functions import made, recomputed
 
+from lossaudit.model.table import Floats
 from lossaudit.numerics.formats import FORMATS
-from lossaudit.witnesses.replay.rounding import Estimate, additions, combined
+from lossaudit.witnesses.replay.rounding import (
+    Chains,
+    Estimate,
+    additions,
+    class_chains,
+    combined,
+)
+from lossaudit.witnesses.replay.term_function import Operands
+from lossaudit.witnesses.replay.terms.cross_entropy import CROSS_ENTROPY
 
 
 def cascade(rows: int) -> int:
@@ -50,6 +59,48 @@ def test_no_chain_of_torchs_kernel_on_a_gpu_is_longer(n: int) -> None:
     blocks = -(-n // (512 * 256))
     in_thread, tree = 256 // 4 + 3, 9
     assert additions(n) >= min(n - 1, in_thread + tree + -(-blocks // 512) + tree)
+
+
+def added_by_threads(losses: Floats, threads: int) -> np.float32:
+    """Every 32nd row by one thread, and then their sums by the first: nll_loss on a GPU."""
+    lanes = losses.reshape(-1, threads)
+    return np.float32(np.add.accumulate(np.add.accumulate(lanes, 0)[-1])[-1])
+
+
+@pytest.mark.parametrize("threads", [32, 1024])
+def test_classes_added_by_few_threads_stay_inside(threads: int) -> None:
+    """Rows all alike round the same way again and again; other sums' chains would not hold that."""
+    rows = 1 << 18
+    tensors = {"pred": torch.full((rows, 2), 0.3), "target": torch.zeros(rows, dtype=torch.int64)}
+    row = torch.nn.functional.cross_entropy(tensors["pred"][:1], tensors["target"][:1])
+    total = added_by_threads(np.full(rows, row.item(), np.float32), threads)
+    found = recomputed(CASES["cross-entropy"], "sum", tensors, "float32")
+    assert found.low <= float(total) <= found.high
+    assert abs(float(total) - found.float64) > additions(rows) * 2.0**-24 * found.float64
+
+
+def test_the_chains_of_classes() -> None:
+    assert class_chains(32, 32, is_flat=True) == Chains(33, 0)
+    assert class_chains(8192, 8192, is_flat=True) == Chains(288, 0)
+    assert class_chains(4 * 65536, 4, is_flat=False) == Chains(256 + 18, 4)
+    assert class_chains(2 << 20, 2, is_flat=False) == Chains(512 + 18, 16)
+    shares = made(CASES["cross-entropy-shares"])  # probabilities are added as any numbers are
+    assert class_chains_of(shares) == Chains()
+    assert class_chains_of(made(CASES["cross-entropy"])).narrow == 3
+
+
+def class_chains_of(tensors: dict[str, torch.Tensor]) -> Chains:
+    return CROSS_ENTROPY.chains(Operands(tensors["pred"], tensors["target"]))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_classes_counted_in_float16_overflow_and_decide_nothing(reduction: str) -> None:
+    """On a GPU the rows are counted in float16, which ends at 65,504."""
+    for side, is_open in ((128, False), (512, True)):
+        pred = torch.full((1, 2, side, side), 0.3)
+        tensors = {"pred": pred, "target": torch.zeros(1, side, side, dtype=torch.int64)}
+        found = recomputed(CASES["cross-entropy"], reduction, tensors, "float16")
+        assert math.isinf(found.high) == is_open
 
 
 def test_pairwise_sums_of_numpy_are_shorter() -> None:

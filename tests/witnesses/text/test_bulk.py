@@ -122,6 +122,7 @@ PIECES = st.sampled_from(
         *(b"0", b"7", b"12", b"0.5", b"-0.25", b"-3", b"+1.", b".5", b"1e-05", b"-1.5E+20"),
         *(b"nan", b"-inf", b"123456789.12345678901", b"0.000000001234", b"1e400", b"12,345"),
         *(b"1e-9999999999", b"%", b"%|", b"s", b"Mb", b"it/s", b" day", b"/40", b"1:54:27"),
+        *(b"loss 0.5", b" kl 0.1", b"val ", b"took ", b"d_l1 2.5", b" | ", b"Nov 2", b"5ms"),
         *("█".encode(), "██▏".encode(), b"\xe2\x96", b"\xe2", b"2021-09-03 19:05:28,330"),
     ]
 )
@@ -162,6 +163,8 @@ def texts(draw: st.DrawFn, common: int = 3 * COMMON) -> bytes:
 @example(b"Step 07,-7\n" + b"Step 86,5\n" * 20, 20)
 @example(b"a: 1'-7\n" + b"a: 1'5\n" * 20, 20)
 @example(b"a: 1, b: 2\n" * 9 + b"b: 1, a: 2\n" * 9, BLOCK)
+@example(b"epoch 8 |  -8/1 [\n" * 9, 20)
+@example(b"step 8 loss 0.5 l1 2 l2 3\n" * 9, 20)
 @example(b"x\n" * 9 + b"c: 1\n" + b"a: nan, b: 1\n" * 9, BLOCK)
 @settings(max_examples=300)
 def test_paths_agree_whatever_the_pieces(text: bytes, piece: int) -> None:

@@ -90,6 +90,8 @@ def draw_latents(models: Models, given: Tensors, options: PassOptions) -> dict[s
     device = models.device if options.rng else "cpu"
     found = {}
     for name, source in DRAWN.items():
+        if name in given and options.rng:  # training drew these too, and the next after them
+            torch.randn(given[name].shape, dtype=torch.float16, device=device)
         if name in given or source not in given:
             continue
         mean, std = posterior(vae, given[source], half=options.dtype == "float32")

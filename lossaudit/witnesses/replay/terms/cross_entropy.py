@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lossaudit.errors import InputError, UsageError
 from lossaudit.spec.definition import Definition
 from lossaudit.witnesses.replay.names import shown
+from lossaudit.witnesses.replay.rounding import Chains, class_chains
 from lossaudit.witnesses.replay.term_function import (
     Arranged,
     Losses,
@@ -117,6 +118,14 @@ def in_torch(operands: Operands, definition: Definition, reduction: str) -> Tens
     )
 
 
+def chains(operands: Operands) -> Chains:
+    """Those of torch's nll_loss; probabilities are added as any numbers are."""
+    x, y, *_ = operands
+    if y.dtype.is_floating_point:
+        return Chains()
+    return class_chains(y.numel(), x.shape[0], is_flat=x.dim() == 2)
+
+
 CROSS_ENTROPY = TermFunction(
     "cross_entropy",
     "-sum_c w_c t_c log softmax(x)_c, classes along the second dimension",
@@ -126,4 +135,5 @@ CROSS_ENTROPY = TermFunction(
     parameters=("weight", "ignore_index", "label_smoothing"),
     roundings=32,
     index_target=True,
+    chains=chains,
 )
