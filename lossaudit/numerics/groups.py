@@ -171,11 +171,8 @@ class _Group(Struct):
         """
         decimal = (self.current - places) * LN10
         decimal += np.log1p(np.maximum(0.0, places - self.current))
-        chance = np.maximum(decimal, np.log(self.ulp) - places * LN10)
-        if self.common > 1:  # multiples of 0.125 are on any grid
-            unit = self.common * 10.0**-self.finest
-            chance = np.where(unit % 10.0**places == 0, 0.0, chance)
-        return np.minimum(chance, 0.0)
+        binary = np.log(self.ulp) - places * LN10
+        return np.minimum(np.maximum(decimal, binary), 0.0)
 
     def _evidence(self, fits: Bools, chance: Floats) -> float:
         """log of how often so many values would fit, or all at one end, in time or by size."""
