@@ -124,8 +124,9 @@ class _Group(Struct):
             places = way.places(self.values, self.decade)
             chance = self._grid_chances(places) if way.is_grid else self._log_chances(places)
             fits = way.fits(self.values, self.last, places)
-            whole = way.is_grid and fits.all()  # then it is the column's grid, and no group's
-            if not whole and (fits & (chance < -0.5)).sum() >= fewest:
+            if way.is_grid and (fits.all() or not _is_stretch(fits)):
+                continue  # it is the column's grid, or the values are means of such numbers
+            if (fits & (chance < -0.5)).sum() >= fewest:
                 yield replace(way, log_chance=self._evidence(fits, chance))
 
     def _ways(self, least: int | None) -> Iterator[Way]:
@@ -224,6 +225,12 @@ def _run(fits: Bools, chance: Floats, repeats: Floats) -> float:
     if telling.sum() == 1 and repeats[:end][telling][0] > OFTEN:
         return 0.0
     return float(chance[:end].sum())
+
+
+def _is_stretch(fits: Bools) -> bool:
+    """Whether half of the fitting values, or more, come one after the other."""
+    ends = np.flatnonzero(np.diff(fits, prepend=False, append=False))
+    return len(ends) > 0 and bool(2 * (ends[1::2] - ends[::2]).max() >= fits.sum())
 
 
 def _longest(fits: Bools, chance: Floats) -> float:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from lossaudit.model.table import Bools, Column, Floats, Storage
 from lossaudit.numerics.constants import resolve_constants
 from lossaudit.numerics.find_resolution import find_resolutions
+from lossaudit.numerics.formats import FORMATS
 from lossaudit.witnesses.columns import count_decimals
 from tests.printed import (
     alike,
@@ -281,3 +282,13 @@ def test_zeros_beside_a_column_of_two_ways_take_the_coarser_one_with_caution() -
     zeros = find_resolutions(column_of(["0.0000"] * 20 + ["0.000000"] * 20, zeros_kept=True))[True]
     settled = resolve_constants([zeros, beside], cautious=True)[0]
     assert settled.half_width(np.zeros(1), "float32")[0] == pytest.approx(0.5e-4)
+
+
+def test_means_of_bfloat16_numbers_are_no_group() -> None:
+    """A third of the means of three lie on a grid, here and there: they were not rounded to it."""
+    three = draw("around one", 900, 3).astype(np.float32).reshape(300, 3)
+    coarse = FORMATS["bfloat16"].nearest(three.astype(np.float64))
+    means = coarse.mean(axis=1).astype(np.float32).astype(np.float64)
+    for reading in find_resolutions(Column("x", means, np.arange(300))):
+        ways = reading.mixture.ways if reading.mixture else ()
+        assert not any(w.is_grid for w in ways)
