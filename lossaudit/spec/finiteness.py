@@ -100,7 +100,8 @@ class Finiteness(Struct, frozen=True):
     def _highest(self, expr: Expr) -> Floats:
         """The upper end of the formula's interval."""
         found = self._value(expr)
-        return found.value + (0.0 if found.exact else self.arithmetic.tolerance(found))
+        with np.errstate(invalid="ignore"):  # -inf and a bound that says nothing: no number
+            return found.value + (0.0 if found.exact else self.arithmetic.tolerance(found))
 
     def _any_zero(self, factors: Iterable[Expr]) -> Bools:
         """Where some factor is a logged or written 0, not one that was rounded to it."""

@@ -322,15 +322,24 @@ def test_weights_that_no_row_stretch_allows_are_not_called_alike(tmp_path: Path)
     assert "nothing: no weights fit" in done.stdout
 
 
-def test_a_term_of_the_step_before_is_looked_for_where_no_weights_fit(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rows_late", "said"),
+    [
+        (1, "error shifted-term: the total holds `b` of the row after on all 59 rows"),
+        (2, "or of another step or micro-batch than the total"),
+    ],
+)
+def test_a_term_of_a_step_before_is_named_or_looked_for(
+    tmp_path: Path, rows_late: int, said: str
+) -> None:
     log = tmp_path / "log.csv"
     rng = random.Random(3)
     a, b = ([rng.random() for _ in range(60)] for _ in "ab")
-    late = [b[0], *b]
+    late = [*b[:rows_late], *b]
     rows = (f"{x + y!r},{x!r},{z!r}\n" for x, y, z in zip(a, b, late, strict=False))
     log.write_text("loss,a,b\n" + "".join(rows))
     done = lossaudit("check", str(log), "-f", "loss = a + b", "--format", "concise")
-    assert "or of another step or micro-batch than the total" in done.stdout.splitlines()[0]
+    assert said in done.stdout.splitlines()[0]
 
 
 def test_two_rows_show_nothing_of_steps(tmp_path: Path) -> None:

@@ -295,22 +295,28 @@ def rounded_columns(count: int, rows: int) -> Columns:
     return {name: np.round(values, 4) for name, values in columns.items()}
 
 
+FOUND = "loss = m7 + 0.5*m20"
+
+
 def test_search_that_costs_too_much_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(3)
     columns = {f"m{i}": np.exp(rng.normal(-1, 0.5, 300)) for i in range(30)}
     columns["loss"] = columns["m7"] + 0.5 * columns["m20"]
-    found = []
-    for most in 10.0 ** np.arange(5.8, 6.8, 0.1):
-        monkeypatch.setattr(one_total, "MOST_EFFORT", most)
+
+    def found(effort: float) -> tuple[Verdict, bool, str]:
+        monkeypatch.setattr(one_total, "MOST_EFFORT", effort)
         result = ask(tmp_path, columns)
-        found.append((result.verdict, result.reason == f"loss: {GIVEN_UP}", answer(result).formula))
-    formula = "loss = m7 + 0.5*m20"
-    assert found[0] == (Verdict.INCONCLUSIVE, True, "")
-    assert (Verdict.INCONCLUSIVE, True, formula) in found
-    assert found[-1] == (Verdict.PASS, False, formula)
-    assert {f for f in found if f[0] is Verdict.PASS} == {found[-1]}
+        return result.verdict, result.reason == f"loss: {GIVEN_UP}", answer(result).formula
+
+    too_early, in_time = (Verdict.INCONCLUSIVE, True, ""), (Verdict.PASS, False, FOUND)
+    low, high = 10.0**5.8, 10.0**6.8
+    assert (found(low), found(high)) == (too_early, in_time)
+    while (between := found(middle := (low * high) ** 0.5)) in (too_early, in_time):
+        low, high = (middle, high) if between == too_early else (low, middle)
+        assert high / low > 1.001, "there is nothing between"
+    assert between == (Verdict.INCONCLUSIVE, True, FOUND)
 
 
 def test_rest_is_said_of_a_search_that_is_given_up(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lossaudit.numerics.bounded import Arithmetic
@@ -118,6 +118,7 @@ NEAR = st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0])
 
 
 @given(FORMULAS, NEAR, NEAR, st.sampled_from([0.0, 0.25, 0.5]), NEAR, NEAR)
+@example("log(log(a))", 0.0, 0.0, 0.0, 0.0, 0.0)
 def test_no_training_has_a_finite_total_where_there_is_no_value(
     formula: str, a: float, b: float, half: float, left: float, right: float
 ) -> None:
