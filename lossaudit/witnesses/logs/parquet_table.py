@@ -40,7 +40,7 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
     A file that polars refuses is one `Damage`, for its index stands at its end: without it nothing
     can be kept. polars runs in a process of its own, see `parquet_worker`.
     """
-    rows = 0
+    rows, size = 0, _size(stream)
     with _file_of(stream) as path, _digesting(stream):
         worker = process_for(path)
         try:
@@ -52,6 +52,14 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
             yield Damage(message, stream.name, 0, "byte")
         finally:
             worker.end()
+    if (
+        _size(stream) != size
+    ):  # its index moved: neither what was read nor its digest is this file's
+        yield Damage("the file was written to while it was read", stream.name, 0, "byte")
+
+
+def _size(stream: LogStream) -> int:
+    return os.fstat(stream.stored.fileno()).st_size if stream.path() is not None else 0
 
 
 @contextmanager

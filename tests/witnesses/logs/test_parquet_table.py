@@ -30,6 +30,7 @@ from lossaudit.witnesses.reader import ReadOptions
 from lossaudit.witnesses.stream import LogStream
 
 CASES = sorted(p for p in (FIXTURES / "parquet_table").iterdir() if p.is_dir())
+FAR = '{"rows": 2, "start": 1099511627776, "columns": [["a", "float64", null]], "labels": []}'
 KINDS = (FIXTURES / "parquet_table/kinds/log.parquet").read_bytes()
 
 
@@ -129,10 +130,7 @@ def test_arbitrary_bytes_never_raise(content: bytes) -> None:
             '{"rows": 2, "start": 0, "columns": [["a", "float64", null]], "labels": []}',
             0,
         ),  # nothing was written
-        (
-            '{"rows": 2, "start": 1099511627776, "columns": [["a", "float64", null]], "labels": []}',
-            0,
-        ),
+        (FAR, 0),
         ('{"rows": 2, "sta', 0),
     ],
 )
@@ -175,6 +173,19 @@ def test_a_log_that_is_replaced_after_it_was_opened_is_read_as_it_was(tmp_path: 
         (table,) = PARQUET_TABLE.read(stream, ReadOptions())
         assert located(table) == {"a": [[1, 1.0]]}
         assert "replaced by another file" in stream.changes()[0].message
+
+
+def test_a_log_that_grows_while_it_is_read_is_damaged(tmp_path: Path) -> None:
+    log = tmp_path / "log.parquet"
+    log.write_bytes(written(pl.DataFrame({"a": [1.0]})))
+    with log.open("rb") as file:
+        items = PARQUET_TABLE.read(LogStream(str(log), file), ReadOptions())
+        assert isinstance(next(items), Table)
+        with log.open("ab") as more:
+            more.write(b"PAR1")
+        (damage,) = items
+    assert isinstance(damage, Damage)
+    assert damage.message == "the file was written to while it was read"
 
 
 def test_the_digest_of_a_file_covers_all_of_it(tmp_path: Path) -> None:
