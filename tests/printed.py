@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 
 Print = Callable[[float], str]
@@ -23,6 +24,21 @@ def tqdm_number(value: float) -> str:
     """tqdm's postfix, `format_num`: `%.3g` without zeros in the exponent, unless that is longer."""
     short = f"{value:.3g}".replace("e+0", "e+").replace("e-0", "e-")
     return short if len(short) < len(str(value)) else str(value)
+
+
+def float16_text(value: float) -> str:
+    """A number that went through float16, printed as NumPy does: the fewest digits that tell it."""
+    return str(np.float16(value))
+
+
+def bfloat16_number(value: float) -> str:
+    """What `tensor.to(torch.bfloat16).item()` is, in full."""
+    return repr(torch.tensor(value).to(torch.bfloat16).item())
+
+
+def round_to(decimals: int) -> Print:
+    """`round(value, 4)`, for example."""
+    return lambda value: repr(round(value, decimals))
 
 
 def fixed(decimals: int) -> Print:

@@ -21,9 +21,12 @@ ABSURD = {
     "an average over a million": (FORMULA, "ema:0.999999", None),
     "a mean of 50 in bfloat16": (FORMULA, "mean:50", "bfloat16"),
     "1,900 terms of weight 0": (FORMULA + " + 0*a" * 1900, None, None),
-    "1,900 terms of weight 0 in bfloat16": (FORMULA + " + 0*a" * 1900, None, "bfloat16"),
 }
-SOUND = {"no absurd one": (FORMULA, "mean:200", None)}
+SOUND = {
+    "no absurd one": (FORMULA, "mean:200", None),
+    "45 terms of weight 0 in bfloat16": (FORMULA + " + 0*a" * 45, None, "bfloat16"),
+    "1900 terms of weight 0 in bfloat16": (FORMULA + " + 0*a" * 1900, None, "bfloat16"),
+}
 
 
 def audited(folder: Path, declared: str, off: float) -> Result:
@@ -45,6 +48,14 @@ def test_an_absurd_declaration_passes_no_wrong_weight(
 ) -> None:
     result = audited(tmp_path, declared, off)
     assert result.verdict is not Verdict.PASS, result.reason
+
+
+@pytest.mark.parametrize("count", [45, 1900])
+def test_terms_of_weight_zero_widen_nothing(tmp_path: Path, count: int) -> None:
+    """Forty-five of them would excuse a fifth of the total in bfloat16; to add 0 rounds nothing."""
+    declared = f"{count} terms of weight 0 in bfloat16"
+    assert audited(tmp_path, declared, 1.1).verdict is Verdict.FAIL
+    assert audited(tmp_path, declared, 1.0).verdict is Verdict.PASS
 
 
 def test_what_accumulating_may_have_lost_is_the_reason(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from lossaudit.closure.keys import STEP_TAGS
 from lossaudit.closure.rivals import Candidate, rivals_of, same_as
 from lossaudit.closure.sum_dtype import Shown, SumDtype, cautious_sum, likely_sum
 from lossaudit.model.log import Log
-from lossaudit.numerics.constants import resolve_constants
+from lossaudit.numerics.constants import resolve_constants, resolve_round
 from lossaudit.numerics.find_resolution import find_resolutions
 from lossaudit.numerics.resolution import Resolution
 from lossaudit.spec.aggregate import Aggregate, parse_aggregate
@@ -51,6 +51,7 @@ class Binding(Struct, frozen=True):
         empty_families: globs of the declared formula that match no tag.
         resolutions: tag -> how its numbers were likely written.
         cautious: tag -> the widest way in which they may have been.
+        exact: tag -> how a term was written if its few round values are no rounded ones.
         aggregates: "total" and each found name -> aggregate.
         assumed: tag -> aggregate text, where it was taken from the writer's convention.
         has_aggregate: whether anything says what the total is; else it is a single step.
@@ -68,6 +69,7 @@ class Binding(Struct, frozen=True):
     empty_families: tuple[str, ...]
     resolutions: Mapping[str, Resolution]
     cautious: Mapping[str, Resolution]
+    exact: Mapping[str, Resolution]
     aggregates: Mapping[str, Aggregate]
     assumed: Mapping[str, str]
     has_aggregate: bool
@@ -123,6 +125,7 @@ def bind(spec: Spec, log: Log) -> Binding:
         _empty_families(spec, present),
         likely,
         cautious,
+        resolve_round(likely, total or ""),
         aggregates,
         assumed,
         has_aggregate,

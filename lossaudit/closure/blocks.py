@@ -41,12 +41,15 @@ class Prepared(Struct, frozen=True):
         cautious: the same rows with every way of writing granted that fits, or None where that
             changes nothing. A row that only `block` refutes is not decided.
         assumption: what would have to be true for such a row to close.
+        exact: the same rows as `block`, but terms of few round values are taken to be exact; None
+            where there are none.
     """
 
     block: Block
     barred: Mapping[str, Bools]
     cautious: Block | None = None
     assumption: str = ""
+    exact: Block | None = None
 
 
 class Preparation(Struct):
@@ -90,6 +93,10 @@ class Preparation(Struct):
         arithmetic = Arithmetic(binding.dtype, extra)
         lost = binding.likely_sum.lost
         block = self._block(rows, binding.resolutions, lost, arithmetic, decidable)
+        exact = None
+        if binding.exact:
+            finest = {**binding.resolutions, **binding.exact}
+            exact = self._block(rows, finest, lost, arithmetic, decidable)
         cautious = None
         if self._assumptions:
             gap = self.gap * FORMATS["float32"].unit_roundoff
@@ -100,7 +107,7 @@ class Preparation(Struct):
             lost = binding.cautious_sum.lost
             cautious = self._block(rows, binding.cautious, lost, coarse, decidable)
         self._before.pass_on(rows.values, rows.present, len(rows))
-        return Prepared(block, barred, cautious, " or ".join(self._assumptions))
+        return Prepared(block, barred, cautious, " or ".join(self._assumptions), exact)
 
     def _block(
         self,
@@ -157,7 +164,7 @@ def _assume(binding: Binding, window: str) -> list[str]:
         if mixture is not None and mixture.ways and mixture != resolution.mixture:
             ways = " or ".join(mixture.in_words())
             found.append(f"some values of `{tag}` were rounded to {ways} when they were written")
-        elif wider.shortest != resolution.shortest:
+        elif wider.shortest and wider.shortest != resolution.shortest:
             found.append(f"`{tag}` was rounded to {wider.shortest} when it was written")
         elif _digits(wider) != _digits(resolution):
             found.append(f"`{tag}` was rounded to {wider.in_words()} when it was written")

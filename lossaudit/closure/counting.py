@@ -6,7 +6,7 @@ import numpy as np
 
 from lossaudit.closure.blocks import Prepared
 from lossaudit.closure.decide import Block
-from lossaudit.closure.outcome import Tally
+from lossaudit.closure.outcome import Leaning, Tally
 from lossaudit.closure.panel import Judged
 from lossaudit.closure.rows import NO_TERM, Rows
 from lossaudit.numerics.formats import gamma
@@ -43,6 +43,15 @@ def _lost_by_accumulating(block: Block) -> float:
     """Relative error that the aggregate is granted on the row that is granted least."""
     lost = gamma(block.arithmetic.extra_roundings, block.arithmetic.form.unit_roundoff)
     return float(np.min(lost, initial=np.inf))
+
+
+def leaning_of(judged: Judged) -> Leaning:
+    """The rows that close only if terms of few round values were rounded."""
+    if judged.leaning is None or not judged.leaning.any():
+        return Leaning()
+    residuals = judged.decision.residual[judged.leaning]
+    above = int(np.count_nonzero(residuals > 0))
+    return Leaning(above, len(residuals) - above)
 
 
 def reasons_of(judged: Judged, prepared: Prepared) -> dict[str, int]:

@@ -13,10 +13,10 @@ import numpy as np
 from msgspec import Struct, field
 
 from lossaudit.closure.blocks import Prepared
-from lossaudit.closure.counting import reasons_of, tally_of
+from lossaudit.closure.counting import leaning_of, reasons_of, tally_of
 from lossaudit.closure.decide import Block, Decision
 from lossaudit.closure.odd_rows import OddRows, lacking_rows, nonfinite_rows
-from lossaudit.closure.outcome import Outcome, Tally, ViolatingRow
+from lossaudit.closure.outcome import Leaning, Outcome, Tally, ViolatingRow
 from lossaudit.closure.panel import Panel
 from lossaudit.closure.refuted_runs import RefutedRuns
 from lossaudit.closure.rivals import Candidate, monomial_name
@@ -67,6 +67,7 @@ class Closure(Struct):
     _lacking: OddRows = field(default_factory=OddRows)
     _rounded: int = 0
     _first_rounded: ViolatingRow | None = None
+    _leaning: Leaning = field(default_factory=Leaning)
     _panel: Panel = None  # type: ignore[assignment]  # __post_init__
     _form: Polynomial = None  # type: ignore[assignment]  # __post_init__
     _names: Sequence[str] = ()
@@ -92,6 +93,7 @@ class Closure(Struct):
                 self._rival_tallies[i] = self._rival_tallies[i].merge(counted)
         decision, excused = judged.decision, judged.excused
         self._excused += int(np.count_nonzero(excused))
+        self._leaning = self._leaning.merge(leaning_of(judged))
         self._assumption = prepared.assumption
         self._undecided.update(reasons_of(judged, prepared))
         if len(self._violations) < FIRST_VIOLATIONS:
@@ -123,6 +125,7 @@ class Closure(Struct):
         self._nonfinite = self._nonfinite.merge(later._nonfinite)
         self._lacking = self._lacking.merge(later._lacking)
         self._rounded += later._rounded
+        self._leaning = self._leaning.merge(later._leaning)
         self._first_rounded = self._first_rounded or later._first_rounded
 
     def result(self) -> Outcome:
@@ -153,6 +156,7 @@ class Closure(Struct):
             self._rounded,
             self._first_rounded,
             self._runs.result(),
+            self._leaning,
         )
 
     @property

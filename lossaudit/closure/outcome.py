@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from msgspec import Struct, field
@@ -12,6 +13,12 @@ from lossaudit.closure.weight_fold import Stretch
 from lossaudit.closure.weights import WeightBox
 from lossaudit.model.balance import Share
 from lossaudit.model.result import StepRange
+
+ROUNDED_ROWS = 20
+"""Rows that show whether residuals are those of rounding; fewer do not."""
+
+BOTH_SIDES = 3.3
+"""Standard deviations of a fair coin: more of them on one side come up once in a thousand times."""
 
 
 class ViolatingRow(Struct, frozen=True):
@@ -77,6 +84,34 @@ class Tally(Struct, frozen=True):
         )
 
 
+class Leaning(Struct, frozen=True):
+    """Rows that close only if terms of few round values were rounded when they were written.
+
+    Attributes:
+        above, below: rows whose total is above or below the recomputed one.
+    """
+
+    above: int = 0
+    below: int = 0
+
+    @property
+    def rows(self) -> int:
+        """All of them."""
+        return self.above + self.below
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether so many lie on both sides that rounding explains them, and a wrong weight not."""
+        return not self.rows or (
+            self.rows >= ROUNDED_ROWS
+            and abs(self.above - self.below) <= BOTH_SIDES * math.sqrt(self.rows)
+        )
+
+    def merge(self, later: Leaning) -> Leaning:
+        """Add the rows that come after these."""
+        return Leaning(self.above + later.above, self.below + later.below)
+
+
 class Outcome(Struct, frozen=True):
     """The fold's result.
 
@@ -97,6 +132,7 @@ class Outcome(Struct, frozen=True):
         rounded: decided rows on which the printed numbers do not add up as they stand, although
             rounding explains them; the first of them.
         runs: the first runs of refuted rows, neighbours among the decided ones.
+        leaning: rows whose agreement rests on the rounding of terms that may be exact.
     """
 
     rows: int
@@ -121,6 +157,7 @@ class Outcome(Struct, frozen=True):
     rounded: int = 0
     first_rounded: ViolatingRow | None = None
     runs: tuple[StepRange, ...] = ()
+    leaning: Leaning = Leaning()
 
     def fitting(self) -> tuple[Candidate, ...]:
         """Rivals that every finite row allows, where some finite row refutes the formula."""

@@ -23,10 +23,13 @@ class Judged(Struct, frozen=True):
         decision: its tolerance is the one that a row must exceed to be refuted.
         excused: rows that are refuted in the likely reading but not in the cautious one; the
             declared formula leaves them undecided.
+        leaning: rows that close only if terms of few round values were rounded; asked of the
+            declared formula only.
     """
 
     decision: Decision
     excused: Bools
+    leaning: Bools | None = None
 
 
 class Panel(Struct):
@@ -61,7 +64,11 @@ class Panel(Struct):
             found = all_at_once
         first = found[0]
         decided = first.decision.decided & ~first.excused
-        declared = Judged(replace(first.decision, decided=decided), first.excused)
+        leaning = None
+        if prepared.exact is not None:
+            exact = decide(self.declared, names(self.declared), prepared.exact)
+            leaning = decided & ~first.decision.refuted & exact.refuted
+        declared = Judged(replace(first.decision, decided=decided), first.excused, leaning)
         others = dict(zip(wanted, found[1:], strict=True))
         return declared, [others.get(i) for i in asked]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from lossaudit.closure.binding import Binding
 from lossaudit.closure.diagnosis.explanation import Explanation
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome
@@ -37,9 +40,21 @@ def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
             Verdict.INCONCLUSIVE,
             f"none of {outcome.rows:,} rows could be decided{_why(outcome)}",
         )
+    if not outcome.leaning.is_rounding:
+        rows = f"{outcome.leaning.rows:,} of {declared.decided:,} decided rows close only if"
+        return Verdict.INCONCLUSIVE, f"{rows} {_rounded(evidence.binding)}, and may not be"
     several = f"all {declared.decided:,} decided rows"
     agreed = f"the formula holds on {several if declared.decided > 1 else 'the one decided row'}"
     return against_rivals(outcome, agreed)
+
+
+def _rounded(binding: Binding) -> str:
+    """The terms of few round values, as they would have been written."""
+    found = [
+        f"`{tag}` was rounded to {replace(binding.resolutions[tag], constant=False).in_words()}"
+        for tag in binding.exact
+    ]
+    return " or ".join(found)
 
 
 def _settle(excuse: Explanation) -> str:

@@ -91,8 +91,8 @@ class Arithmetic(Struct, frozen=True):
         """A column that is known exactly, such as the step."""
         return Bounded(values, ZERO, np.abs(values), ZERO, 0, True)
 
-    def add(self, addends: list[Bounded]) -> Bounded:
-        """Sum of n addends in any order: n - 1 roundings; one without weight counts as 1*t."""
+    def add(self, addends: list[Bounded], zeros: int = 0) -> Bounded:
+        """Sum of n addends, t counting as 1*t: n - 1 roundings, and none for `zeros` like 0*t."""
         if all(a.exact for a in addends):
             return self.exactly(_total(a.value for a in addends))
         eta = 0.5 * self.form.smallest_subnormal
@@ -101,7 +101,7 @@ class Arithmetic(Struct, frozen=True):
             _total(a.radius for a in addends),
             _total(a.magnitude for a in addends),
             _total(np.maximum(a.floor, eta) for a in addends),
-            max(2, *(a.roundings for a in addends)) + len(addends) - 1,
+            max(2, *(a.roundings for a in addends)) + max(len(addends) - zeros, 1) - 1,
         )
 
     def multiply(self, x: Bounded, y: Bounded) -> Bounded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -42,6 +42,29 @@ def resolve_constants(found: Sequence[Resolution], cautious: bool = False) -> li
         return replace(taken, decimals=_least([own.decimals, shared.decimals]), digits=own.digits)
 
     return [settled(r) for r in found]
+
+
+def resolve_round(found: Mapping[str, Resolution], total: str) -> dict[str, Resolution]:
+    """The terms whose few round values may be exact, as if they had been written like the others.
+
+    Args:
+        found: tag -> the likely reading of a column.
+        total: tag of the total, which nobody chooses.
+
+    Returns:
+        Empty where no column is such, or all are.
+    """
+    telling = [r for tag, r in found.items() if not r.round or tag == total]
+    shared = _shared(telling, cautious=False) if telling else Resolution()
+    bare = {tag: r for tag, r in found.items() if r.round and tag != total}
+    exact = {tag: _finer(replace(r, mixture=None), shared) for tag, r in bare.items()}
+    return {tag: r for tag, r in exact.items() if r != bare[tag]}
+
+
+def _finer(own: Resolution, shared: Resolution) -> Resolution:
+    if own.decimals is None or (shared.decimals is not None and own.decimals >= shared.decimals):
+        return own
+    return shared
 
 
 def _shared(telling: Sequence[Resolution], cautious: bool) -> Resolution:

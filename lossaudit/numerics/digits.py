@@ -157,6 +157,24 @@ def digits_before_storage(values: Floats, storage: FloatFormat, at_least: int = 
     return None
 
 
+def shortest_decimals(values: Floats, storage: FloatFormat) -> Floats:
+    """The decimals of fewest digits that are stored as these values, as a program would print them.
+
+    Values that take more than nine digits stay as they are; so do NaN and infinities.
+    """
+    found = np.array(values, np.float64)
+    pending = np.flatnonzero((found != 0) & np.isfinite(found))
+    for digits in range(1, 10):
+        if not len(pending):
+            break
+        with np.errstate(over="ignore", invalid="ignore"):
+            near = _round_to(found[pending], digit_spacing(found[pending], digits))
+            same = storage.nearest(near) == found[pending]
+        found[pending[same]] = near[same]
+        pending = pending[~same]
+    return found
+
+
 def _round_to(values: Floats, spacing: Floats) -> Floats:
     """Nearest multiples of powers of ten, divided by 10**k where that is exact."""
     inverse = np.rint(1 / spacing)

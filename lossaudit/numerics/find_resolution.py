@@ -10,15 +10,15 @@ from msgspec.structs import replace
 from lossaudit.model.table import Floats
 from lossaudit.numerics.digits import (
     MOST_DIGITS,
-    digit_spacing,
     is_redundant,
     is_tqdm,
     last_places,
+    shortest_decimals,
     shortest_format,
 )
 from lossaudit.numerics.formats import FORMATS, FloatFormat
 from lossaudit.numerics.grids import CHANCE, coarsest_grid, is_no_accident
-from lossaudit.numerics.groups import find_ways
+from lossaudit.numerics.groups import common_divisor, find_ways
 from lossaudit.numerics.mixture import MOST_DIGITS as MOST_WRITTEN
 from lossaudit.numerics.mixture import Mixture, Way, place_of_zero
 from lossaudit.numerics.resolution import Resolution
@@ -48,6 +48,12 @@ MOST_DOUBTED = 1000
 """Values of a column in which a single one may have been written more coarsely than the others. In
 a longer one that takes a group of values that chance does not make."""
 
+MOST_ROUND = 2
+"""Significant digits of numbers that somebody chose, such as a weight that grows by 0.05."""
+
+MOST_UNITS = 20
+"""Steps of such a weight up to its end; measured numbers seldom have so large a common divisor."""
+
 TQDM_DIGITS = 3
 """Significant digits that tqdm prints where a number's own text is longer."""
 
@@ -70,11 +76,28 @@ def find_resolutions(column: Written) -> tuple[Resolution, Resolution]:
     else:
         readings = _text_resolutions(column, sample)
     few = sample.different < FEW and sample.different * REPEATS <= sample.count
+    bare = _is_round(column, sample)
     likely, cautious = (
-        replace(r, constant=sample.different < 2, few=few and not c, fixed=fixed)
+        replace(r, constant=sample.different < 2, few=few and not c, fixed=fixed, round=bare)
         for c, r in enumerate(readings)
     )
     return likely, cautious
+
+
+def _is_round(column: Written, sample: Sample) -> bool:
+    """Whether the values are few and round, and no zeros were printed behind them."""
+    if sample.different >= FEW:
+        return False
+    shown, storage = column.decimals, column.storage
+    kept = FORMATS[storage if storage in ("float16", "bfloat16") else "float32"]
+    values = shortest_decimals(kept.nearest(sample.distinct), kept)  # 0.30000001 is a float32's 0.3
+    last = last_places(values, MOST_ROUND)
+    padded = shown is not None and shown[0] > 1 and bool((last > -shown[0]).any())
+    if padded or not np.isfinite(last).all():
+        return False
+    decimals = max(0, int(-last.min(initial=0.0)))
+    unit = common_divisor(values, decimals) / 10.0**decimals
+    return not len(values) or bool(np.abs(values).max() <= (MOST_UNITS + 0.5) * unit)
 
 
 def _text_resolutions(column: Written, sample: Sample) -> list[Resolution]:
@@ -85,6 +108,8 @@ def _text_resolutions(column: Written, sample: Sample) -> list[Resolution]:
         zeros = min(shown[1], MOST_DIGITS) - decimals
         if not (sample.different >= FEW and -zeros * sample.different * math.log(10) < CHANCE):
             decimals += max(zeros, 0)  # the zeros are digits, not padding after rounding
+    if shown is not None and shown[1] > 1 and not sample.different:
+        decimals = min(shown[1], MOST_DIGITS)  # of 0.00 and 0.0 the latter says nothing
     fixed = shown is not None and shown[0] == shown[1] > 0  # zeros were printed, not digits
     digits = digits_of(column, decimals)
     tqdm = shown is not None and shown[0] < 0 and all(map(is_tqdm, finite_blocks(column)))
@@ -140,23 +165,26 @@ def _on_grids(column: Written, sample: Sample, printed: list[Resolution]) -> lis
 def _mixtures(column: Written, sample: Sample, likely: Resolution) -> list[Mixture | None]:
     """Coarser ways in which some values were written, in the likely and the cautious reading."""
     values = ends_and_middle(sample.ordered)
+    storage = likely.narrowed or ""
+    if storage:
+        values = shortest_decimals(values, FORMATS[storage])
     grid = FORMATS[likely.grid]
     width = 2 * np.broadcast_to(likely.half_width(values, likely.grid), values.shape)
     base = np.maximum(width, FORMATS["float64"].ulp(values))
     shown = column.decimals[0] if column.decimals is not None else 0
     least = shown if shown > 0 else None
-    rounded = likely.decimals is not None or likely.digits is not None
+    rounded = likely.certain and (likely.decimals is not None or likely.digits is not None)
     fewest = 1 if rounded else FEWEST_ROUNDED
     ways, others = find_ways(values, base, grid.ulp(values), least, fewest)
     sure = tuple(w for w in ways if w.log_chance < CHANCE)
-    cautious = Mixture(ways + others, own=True, least=least)
-    doubted = rounded or _ends_round(values)
-    short = sample.count <= MOST_DOUBTED and not likely.coarse
-    if short and (doubted or not values[0] or not values[-1]):
-        doubting = replace(cautious, doubted=doubted, zero=place_of_zero(values, least))
+    cautious = Mixture(ways + others, own=True, least=least, storage=storage)
+    doubted = sample.count <= MOST_DOUBTED and (rounded or _ends_round(values))
+    zero = place_of_zero(values, least, doubted)
+    if zero > -np.inf or doubted:
+        doubting = replace(cautious, doubted=doubted, full=not rounded, zero=zero)
         cautious = doubting if (doubting.spacing(values) > 1.5 * base).any() else cautious
     return [
-        Mixture(sure, least=least) if sure else None,
+        Mixture(sure, least=least, storage=storage) if sure else None,
         cautious if cautious.ways or cautious.is_doubt else None,
     ]
 
@@ -184,26 +212,35 @@ def _binary_resolutions(column: Written, sample: Sample, storage: FloatFormat) -
     digits = narrow_digits_of(column, storage) if sample.different else None
     if decimals is not None and is_redundant(sample.largest, decimals, digits):
         digits = None
+    way = Resolution(decimals, digits, narrowed=storage.name)
+    ulp = storage.ulp(sample.distinct)
+    fine = np.maximum(2 * way.half_width(sample.distinct, "float64") - ulp, ulp)
+    rounded = decimals is not None or digits is not None
+    printed = [
+        replace(way, certain=rounded and (cautious or is_no_accident(ulp, fine)))
+        for cautious in (False, True)
+    ]
+    readings = [_on_narrow_grid(column, sample, p, bool(c)) for c, p in enumerate(printed)]
+    mixtures = _mixtures(column, sample, readings[False])
+    if mixtures == [None, None]:
+        return readings
+    mixed = [replace(p, mixture=m) for p, m in zip(printed, mixtures, strict=True)]
+    return [_on_narrow_grid(column, sample, m, bool(c)) for c, m in enumerate(mixed)]
 
-    def spacing(values: Floats) -> Floats:
-        least = 0.0 if decimals is None else 10.0**-decimals
-        return np.maximum(least, 0.0 if digits is None else digit_spacing(values, digits))
+
+def _on_narrow_grid(column: Written, sample: Sample, way: Resolution, cautious: bool) -> Resolution:
+    """A way of rounding before narrow storage, with the coarser grid that the values lie on."""
+    storage = FORMATS[way.narrowed or "float64"]
 
     def half(values: Floats) -> Floats:
-        return np.asarray(0.5 * (storage.ulp(values) + spacing(values)))
+        if way.certain:
+            return way.half_width(values, "float64")
+        if way.mixture is None:
+            return np.zeros(())
+        spacing = way.mixture.spacing(values)
+        return np.where(spacing > 0, 0.5 * (spacing + storage.ulp(values)), 0.0)
 
-    def nothing(values: Floats) -> Floats:
-        return np.zeros(())
-
-    ulp, rounded = storage.ulp(sample.distinct), decimals is not None or digits is not None
-    readings = []
-    for cautious in (False, True):
-        fine = np.maximum(spacing(sample.distinct), ulp)
-        certain = rounded and (cautious or is_no_accident(ulp, fine))
-        width = half if certain else nothing
-        holding = grids_that_hold(column, sample, width, storage)
-        grid = coarsest_grid(holding, sample, width, storage, cautious)
-        coarse = FORMATS[grid].significand_bits < storage.significand_bits
-        found = Resolution(decimals, digits, grid, storage.name, certain=certain, coarse=coarse)
-        readings.append(found)
-    return readings
+    holding = grids_that_hold(column, sample, half, storage, way.mixture is not None)
+    grid = coarsest_grid(holding, sample, half, storage, cautious)
+    coarse = FORMATS[grid].significand_bits < storage.significand_bits
+    return replace(way, grid=grid, coarse=coarse)

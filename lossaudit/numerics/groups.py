@@ -12,10 +12,11 @@ from collections.abc import Iterator
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit.model.table import Bools, Floats, Ints
 from lossaudit.numerics.digits import decades, last_places
-from lossaudit.numerics.mixture import MOST_DIGITS, Way
+from lossaudit.numerics.mixture import GRIDS, MOST_DIGITS, Way
 
 MOST_WAYS = 6
 """Ways that are looked for in one column."""
@@ -50,7 +51,7 @@ def find_ways(
 
     Returns:
         The most certain ways, and others that they leave possible: a group of four decimals may
-        have five significant digits as well.
+        have five significant digits as well, or have gone through float16.
     """
     group = _Group.of(values, base, ulp)
     found: list[Way] = []
@@ -62,7 +63,8 @@ def find_ways(
         if not ranked:
             break
         found.append(ranked[0])
-        others += [w for w in ranked if w.kind != ranked[0].kind][:1]
+        best = {w.kind: w for w in reversed(ranked) if w.may_replace(ranked[0])}
+        others += best.values()
         group.accept(ranked[0])
     return tuple(found), tuple(w for w in dict.fromkeys(others) if w not in found)
 
@@ -106,30 +108,35 @@ class _Group(Struct):
             current,
             ulp,
             np.argsort(np.abs(values), kind="stable"),
-            _common_divisor(values, finest),
+            common_divisor(values, finest),
             finest,
         )
 
     def accept(self, way: Way) -> None:
         """From now on, values that fit this way are taken to have been written in it."""
         places = way.places(self.values, self.decade)
-        fits = self.last >= places
+        fits = way.fits(self.values, self.last, places)
         self.current = np.where(fits, np.maximum(self.current, places), self.current)
 
     def candidates(self, least: int | None, fewest: int) -> Iterator[Way]:
         """Every way that fits some values which are written more finely, and its chance."""
+        for way in self._ways(least):
+            places = way.places(self.values, self.decade)
+            chance = self._grid_chances(places) if way.is_grid else self._log_chances(places)
+            fits = way.fits(self.values, self.last, places)
+            if way.is_grid and (fits.all() or not _is_stretch(fits)):
+                continue  # it is the column's grid, or the values are means of such numbers
+            if (fits & (chance < -0.5)).sum() >= fewest:
+                yield replace(way, log_chance=self._evidence(fits, chance))
+
+    def _ways(self, least: int | None) -> Iterator[Way]:
         finite = self.last[np.isfinite(self.last)]
-        if not len(finite):
-            return
-        first, most = max(1, least or 1, int(-finite.max())), min(int(-finite.min()), self.finest)
-        for kind, low, high in (("decimals", first, most), ("digits", 2, MOST_DIGITS)):
-            for count in range(low, high + 1):
-                way = Way(kind, count, 0.0)
-                places = way.places(self.values, self.decade)
-                chance = self._log_chances(places)
-                fits = self.last >= places
-                if (fits & (chance < -0.5)).sum() >= fewest:
-                    yield Way(kind, count, self._evidence(fits, chance))
+        if len(finite):
+            first = max(1, least or 1, int(-finite.max()))
+            most = min(int(-finite.min()), self.finest)
+            yield from (Way("decimals", count, 0.0) for count in range(first, most + 1))
+            yield from (Way("digits", count, 0.0) for count in range(2, MOST_DIGITS + 1))
+        yield from GRIDS
 
     def switching(self) -> Iterator[Way]:
         """The ways of writers that print small numbers in scientific notation, if they fit all."""
@@ -153,10 +160,20 @@ class _Group(Struct):
             binary = np.log(self.ulp) - places * math.log(2.0)
         chance = np.maximum(decimal, binary)
         if self.common > 1:
-            steps = np.clip(np.rint(places + self.finest), 0, 18)
-            shared = [math.log(math.gcd(self.common, 10 ** int(s)) / 10 ** int(s)) for s in steps]
-            chance = np.maximum(chance, shared)
+            steps = np.clip(np.rint(places + self.finest), 0, 18).astype(np.int64)
+            shared = [math.log(math.gcd(self.common, 10**s) / 10**s) for s in range(19)]
+            chance = np.maximum(chance, np.array(shared)[steps])
         return np.minimum(chance, 0.0)
+
+    def _grid_chances(self, places: Floats) -> Floats:
+        """How often each value would lie near a binary grid by accident.
+
+        A number may fit with each count of digits between its own and the grid's.
+        """
+        decimal = (self.current - places) * LN10
+        decimal += np.log1p(np.maximum(0.0, places - self.current))
+        binary = np.log(self.ulp) - places * LN10
+        return np.minimum(np.maximum(decimal, binary), 0.0)
 
     def _evidence(self, fits: Bools, chance: Floats) -> float:
         """log of how often so many values would fit, or all at one end, in time or by size."""
@@ -184,7 +201,7 @@ def _first_occurrences(
     return kept[in_time], counts[in_time].astype(np.float64)
 
 
-def _common_divisor(values: Floats, decimals: int) -> int:
+def common_divisor(values: Floats, decimals: int) -> int:
     """The greatest number that divides all values in units of 10**-decimals; 1 where unknown."""
     if not len(values) or not 0 <= decimals <= 15:
         return 1
@@ -208,6 +225,12 @@ def _run(fits: Bools, chance: Floats, repeats: Floats) -> float:
     if telling.sum() == 1 and repeats[:end][telling][0] > OFTEN:
         return 0.0
     return float(chance[:end].sum())
+
+
+def _is_stretch(fits: Bools) -> bool:
+    """Whether half of the fitting values, or more, come one after the other."""
+    ends = np.flatnonzero(np.diff(fits, prepend=False, append=False))
+    return len(ends) > 0 and bool(2 * (ends[1::2] - ends[::2]).max() >= fits.sum())
 
 
 def _longest(fits: Bools, chance: Floats) -> float:

@@ -38,6 +38,8 @@ class Resolution(Struct, frozen=True):
         coarse: True where `grid` is coarser than the storage, so that values themselves lie on it.
         constant: True where fewer than two different non-zero values say anything at all.
         few: True where the values are so few that they may be exact numbers of few digits.
+        round: True where the values are few and have no more than two digits: such as 0.1, 0.2, ...
+            1.0, or 0. They may be exact, in a file of numbers with more digits, or rounded to that.
         fixed: True where the text shows the same number of decimals everywhere.
         mixture: coarser ways in which some of the values were written, or None.
     """
@@ -51,6 +53,7 @@ class Resolution(Struct, frozen=True):
     coarse: bool = False
     constant: bool = False
     few: bool = False
+    round: bool = False
     fixed: bool = False
     mixture: Mixture | None = None
 

@@ -43,7 +43,7 @@ def evaluate(expr: Expr, columns: Mapping[str, Bounded], arithmetic: Arithmetic)
         case Name(name):
             return columns[name]
         case Sum(addends):
-            return arithmetic.add([go(a) for a in addends])
+            return arithmetic.add([go(a) for a in addends], sum(map(_is_zero, addends)))
         case Product(factors):
             product = go(factors[0])
             for factor in factors[1:]:
@@ -61,6 +61,17 @@ def evaluate(expr: Expr, columns: Mapping[str, Bounded], arithmetic: Arithmetic)
         case Call(function, arguments):
             return _call(function, [go(a) for a in arguments], arithmetic)
     raise TypeError(f"{type(expr).__name__} cannot be evaluated")
+
+
+def _is_zero(addend: Expr) -> bool:
+    match addend:
+        case Number(value, _):
+            return value == 0
+        case Negation(operand):
+            return _is_zero(operand)
+        case Product(factors):
+            return any(_is_zero(f) for f in factors)
+    return False
 
 
 def _call(function: str, arguments: list[Bounded], arithmetic: Arithmetic) -> Bounded:

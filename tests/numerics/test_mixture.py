@@ -9,11 +9,23 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from lossaudit.model.table import Bools, Column, Floats
+from lossaudit.model.table import Bools, Column, Floats, Storage
 from lossaudit.numerics.constants import resolve_constants
 from lossaudit.numerics.find_resolution import find_resolutions
+from lossaudit.numerics.formats import FORMATS
 from lossaudit.witnesses.columns import count_decimals
-from tests.printed import alike, fixed, keras, resumed, significant, torch_tensor, tqdm_number
+from tests.printed import (
+    alike,
+    bfloat16_number,
+    fixed,
+    float16_text,
+    keras,
+    resumed,
+    round_to,
+    significant,
+    torch_tensor,
+    tqdm_number,
+)
 
 Write = Callable[[Sequence[float]], list[str]]
 
@@ -50,6 +62,16 @@ RESUMED: dict[str, Write] = {
         for d, split in ((3, 39), (4, 38), (4, 20))
     },
 }
+
+THROUGH: dict[str, Write] = {
+    "str(float16) then %.6f": resumed(float16_text, fixed(6), 12),
+    "%.8f then str(float16)": resumed(fixed(8), float16_text, 30),
+    "str(float16) then all digits": resumed(float16_text, repr, 20),
+    "all digits then two of str(float16)": resumed(repr, float16_text, 38),
+    "bfloat16 then %.6f": resumed(bfloat16_number, fixed(6), 20),
+    "all digits but the first, a bfloat16": resumed(bfloat16_number, repr, 1),
+}
+"""Some values went through a narrow format before they were printed."""
 
 
 def draw(size: str, count: int, seed: int) -> Floats:
@@ -107,6 +129,78 @@ def test_resumed_runs_never_leave_the_cautious_interval(
         column = column_of(RESUMED[style](true.tolist()), zeros_kept)
         cautious = find_resolutions(column)[True]
         assert outside(true, column, cautious.half_width(column.values, "float32")) == [], seed
+
+
+@pytest.mark.parametrize("size", ["around one", "around a hundred"])
+@pytest.mark.parametrize("style", THROUGH)
+def test_values_that_went_through_a_narrow_format_keep_the_cautious_interval(
+    style: str, size: str
+) -> None:
+    for seed in range(25):
+        true = draw(size, 40, seed)
+        column = column_of(THROUGH[style](true.tolist()), zeros_kept=False)
+        cautious = find_resolutions(column)[True]
+        assert outside(true, column, cautious.half_width(column.values, "float32")) == [], seed
+
+
+@pytest.mark.parametrize("style", RESUMED | THROUGH)
+def test_float32_storage_hides_no_way_of_printing(style: str) -> None:
+    """An event file keeps what it was given, rounded or not, and so does a run that is resumed."""
+    for seed in range(12):
+        true = draw("around one", 40, seed)
+        given = np.array((RESUMED | THROUGH)[style](true.tolist()), np.float64)
+        stored = given.astype(np.float32).astype(np.float64)
+        column = Column("x", stored, np.arange(len(stored)), "float32")
+        cautious = find_resolutions(column)[True]
+        assert outside(true, column, cautious.half_width(stored, "float32")) == [], seed
+
+
+@pytest.mark.parametrize("storage", ["text", "float32"])
+def test_the_likely_reading_believes_in_float16_that_many_values_show(storage: Storage) -> None:
+    true = draw("around one", 60, 3)
+    values = np.array(resumed(float16_text, repr, 40)(true.tolist()), np.float64)
+    values = values.astype(np.float32).astype(np.float64) if storage == "float32" else values
+    likely = find_resolutions(Column("x", values, np.arange(60), storage))[False]
+    half = np.broadcast_to(likely.half_width(values, "float32"), true.shape)
+    off = np.abs(values - true)
+    assert (off <= half + np.spacing(true.astype(np.float32))).all()
+    assert (half[40:] <= np.spacing(true[40:].astype(np.float32))).all()
+    assert "float16" in likely.in_words()
+
+
+def test_multiples_of_an_eighth_are_on_any_grid_and_no_group() -> None:
+    values = np.round(draw("around one", 60, 3) * 8) / 8
+    for reading in find_resolutions(column_of([f"{v:.6f}" for v in values.tolist()], True)):
+        assert reading.mixture is None
+
+
+def test_zeros_at_the_beginning_of_a_long_column_may_have_had_two_decimals() -> None:
+    true = np.concatenate([np.full(1500, 0.003), draw("around one", 700, 3) / 1000])
+    texts = resumed(round_to(2), round_to(6), 1500)(true.tolist())
+    column = column_of(texts, zeros_kept=False)
+    cautious = find_resolutions(column)[True]
+    assert outside(true, column, cautious.half_width(column.values, "float32")) == []
+
+
+def test_zeros_that_show_two_decimals_stand_for_them_in_a_long_column() -> None:
+    true = draw("small", 2200, 3)
+    texts = resumed(fixed(6), fixed(2), 1500)(true.tolist())
+    column = column_of(texts, zeros_kept=True)
+    cautious = find_resolutions(column)[True]
+    half = np.broadcast_to(cautious.half_width(column.values, "float32"), true.shape)
+    assert (half[column.values == 0] >= 0.005).all()
+
+
+def test_zeros_everywhere_have_the_decimals_that_one_of_them_shows() -> None:
+    cautious = find_resolutions(column_of(["0.00", "0.00", "0.0"], zeros_kept=True))[True]
+    assert cautious.decimals == 2
+
+
+def test_numbers_of_a_lattice_are_doubted_as_others_are() -> None:
+    """`103` is the float16 nearest to 103.03, and 103.4 printed with three digits."""
+    texts = [*map(float16_text, draw("around a hundred", 59, 3).tolist()), "103"]
+    column = column_of(texts, zeros_kept=False)
+    assert find_resolutions(column)[True].half_width(column.values, "float32")[-1] >= 0.5
 
 
 @pytest.mark.parametrize("zeros_kept", [True, False])
@@ -188,3 +282,13 @@ def test_zeros_beside_a_column_of_two_ways_take_the_coarser_one_with_caution() -
     zeros = find_resolutions(column_of(["0.0000"] * 20 + ["0.000000"] * 20, zeros_kept=True))[True]
     settled = resolve_constants([zeros, beside], cautious=True)[0]
     assert settled.half_width(np.zeros(1), "float32")[0] == pytest.approx(0.5e-4)
+
+
+def test_means_of_bfloat16_numbers_are_no_group() -> None:
+    """A third of the means of three lie on a grid, here and there: they were not rounded to it."""
+    three = draw("around one", 900, 3).astype(np.float32).reshape(300, 3)
+    coarse = FORMATS["bfloat16"].nearest(three.astype(np.float64))
+    means = coarse.mean(axis=1).astype(np.float32).astype(np.float64)
+    for reading in find_resolutions(Column("x", means, np.arange(300))):
+        ways = reading.mixture.ways if reading.mixture else ()
+        assert not any(w.is_grid for w in ways)
