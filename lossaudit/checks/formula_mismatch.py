@@ -34,7 +34,7 @@ Higham 2002, "Accuracy and Stability of Numerical Algorithms", sections 2.2 and 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,7 +42,7 @@ import numpy as np
 from lossaudit.closure.binding import Binding
 from lossaudit.closure.blocks import ACCUMULATED
 from lossaudit.closure.check import Check
-from lossaudit.closure.diagnosis.explanation import Explanation
+from lossaudit.closure.diagnosis.explanation import Explanation, also_fitting, fits_as_well
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome, ViolatingRow
 from lossaudit.model.finding import Finding, Severity
@@ -81,13 +81,14 @@ def _run(evidence: LogEvidence) -> Iterator[Finding]:
         CHECK.severity,
         f"{outcome.declared.refuted:,} of {outcome.declared.decided:,} decided rows refute the "
         f"declared formula; {_in_numbers(row, evidence)}{_hint(outcome, evidence)}"
-        f"{_follows(first) if first else _fit(outcome)}",
+        f"{_follows(evidence.explanations) or _fit(outcome)}",
         outcome.declared.steps,
         evidence.locate(row.record),
         {
             "refuted_rows": outcome.declared.refuted,
             "decided": outcome.declared.decided,
             "formula": first.formula if first else "",
+            "also": also_fitting(evidence.explanations),
         },
     )
 
@@ -109,20 +110,25 @@ def _replay(evidence: ReplayEvidence) -> Iterator[Finding]:
         f"{declared.refuted:,} of {declared.decided:,} replayed steps refute the declared formula; "
         f"{step_in_words(row.step)}: total {row.total:.7g}, recomputed {row.recomputed:.7g}; "
         f"residual {row.residual:+.1e} is {excess:,.0f} x the {row.tolerance:.1e} that rounding "
-        f"and replaying leave open{_follows(first) if first else ''}",
+        f"and replaying leave open{_follows(evidence.explanations)}",
         declared.steps,
         evidence.locate(row.record),
         {
             "refuted_rows": declared.refuted,
             "decided": declared.decided,
             "formula": first.formula if first else "",
+            "also": also_fitting(evidence.explanations),
         },
     )
 
 
-def _follows(explanation: Explanation) -> str:
-    """The weights that all rows fit."""
-    return f"; {explanation.summary}: all rows follow {explanation.formula}"
+def _follows(explanations: Sequence[Explanation]) -> str:
+    """The weights that all rows fit, and what fits them as well."""
+    if not explanations:
+        return ""
+    first = explanations[0]
+    also = fits_as_well(explanations)
+    return f"; {first.summary}: all rows follow {first.formula}{also}"
 
 
 def _hint(outcome: Outcome, evidence: LogEvidence) -> str:

@@ -17,17 +17,25 @@ Compute the term before it is added, or log all numbers of a step in one call.
 
 **When it cannot decide**
 Where all terms are moved, the total is the formula of terms that are logged beside another total:
-the training may be right, and the verdict is INCONCLUSIVE. Where one is moved, the rows refute the
-formula, whether the term was late in the sum or in the log, which a log cannot tell. Only a row
-whose neighbour is logged can show it: none after a gap, a restart or a repeated step. Fewer than 10
-such rows that refute the formula, or terms that hardly move from row to row, show nothing. A term
-of two rows ago, or of a step between two logged ones, is not sought.
+the training may be right, and the verdict is INCONCLUSIVE. The finding is an error all the same, so
+the exit code is 1, also with `--allow-inconclusive`: no row of such a log can be read as it stands.
+With `--ignore shifted-term` it is 3. The verdict is FAIL where rows that refute have no neighbour:
+nothing explains those, and the finding counts them.
+
+Where one term is moved, the rows refute the formula, whether the term was late in the sum or in the
+log, which a log cannot tell. A term that falls by the same factor in every row fits another weight
+as well: then the weight goes first, and both are said.
+
+Only a row whose neighbour is logged can show it: none after a gap, a restart or a repeated step.
+Fewer than 10 such rows that refute the formula, or terms that hardly move from row to row, show
+nothing. A term of two rows ago, or of a step between two logged ones, is not sought.
 
 **Numerics**
 Every row that has the neighbour must agree within what its numbers were rounded by, and together
 they may agree by chance in no more than one case in 2^40: each row counts by its residual under the
 declared formula in units of the tolerance. Up to a tenth of the rows that refute may lack the
-neighbour. What fits every row as well is listed.
+neighbour, and one more at the end of the log, which cannot have it. What fits every row as well is
+listed.
 
 **Source**
 AUTOMATIC1111/stable-diffusion-webui issue 3847.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from lossaudit.closure.diagnosis.explanation import also_fitting, fits_as_well
 from lossaudit.model.finding import Finding, Location, Severity
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def explained(check: Check, evidence: Evidence) -> Iterator[Finding]:
     outcome = evidence.outcome
     if outcome is None or not evidence.explanations:
         return
-    first, *others = evidence.explanations
+    first = evidence.explanations[0]
     if first.check != check.name:
         return
     finite = " finite" if outcome.declared.nonfinite else ""
@@ -90,21 +91,19 @@ def explained(check: Check, evidence: Evidence) -> Iterator[Finding]:
         rows = (
             f": all {decided} follow {first.formula}; {refuted} of them refute the declared formula"
         )
-    alike = [e.summary for e in others if e.decisive or not first.decisive]
-    also = f"; it fits as well that {alike[0]}" if alike else ""
     kept = outcome.violations
     row = next((v for v in kept if isfinite(v.residual)), kept[0])
     yield Finding(
         check.name,
         check.severity,
-        f"{first.summary}{rows}{also}",
+        f"{first.summary}{rows}{fits_as_well(evidence.explanations)}",
         first.steps or outcome.declared.steps,
         evidence.locate(row.record),
         {
             "formula": first.formula,
             "refuted_rows": outcome.declared.refuted_finite,
             "decided": outcome.declared.decided_finite,
-            "also": [{"check": e.check, "formula": e.formula} for e in others],
+            "also": also_fitting(evidence.explanations),
             **first.facts,
         },
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from lossaudit.closure.binding import Binding
-from lossaudit.closure.diagnosis.explanation import Explanation
+from lossaudit.closure.diagnosis.explanation import Explanation, fits_as_well
 from lossaudit.closure.examine import LogEvidence
 from lossaudit.closure.outcome import Outcome
 from lossaudit.model.finding import Verdict
@@ -28,9 +28,9 @@ def judge(evidence: LogEvidence) -> tuple[Verdict, str]:
         where = f"from {step_in_words(start) if evidence.known_steps else f'row {start:,}'}"
         rows = f"{declared.refuted:,} of {declared.decided:,} decided rows refute the formula"
         first = next(iter(evidence.explanations), None)
+        follows = f"{first.summary}{fits_as_well(evidence.explanations)}: " if first else ""
         if first is not None and not first.decisive and not declared.nonfinite:
-            return Verdict.INCONCLUSIVE, f"{first.summary}: {rows} as it stands{_settle(first)}"
-        follows = f"{first.summary}: " if first is not None else ""
+            return Verdict.INCONCLUSIVE, f"{follows}{rows} as it stands{_settle(first)}"
         return Verdict.FAIL, f"{follows}{rows}, {where}"
     if outcome.excused:
         rows = f"{outcome.excused:,} of {outcome.rows:,} rows close only if"

@@ -151,7 +151,7 @@ def test_blocks_of_a_long_log_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         terms = drawn(8)
         found = named(audit(tmp_path, terms, weighted(moved(terms, "c", by))))
         assert found is not None
-        assert found.evidence["judged"] == 59
+        assert (found.evidence["judged"], found.evidence["unexplained"]) == (59, 0)
 
 
 def test_a_nan_is_no_neighbour(tmp_path: Path) -> None:
@@ -247,15 +247,56 @@ def test_rows_that_nearly_close_count_for_less(tmp_path: Path, jumps: int, is_na
     assert (named(result) is not None) == is_named
 
 
-def test_what_fits_as_well_is_said(tmp_path: Path) -> None:
+def decaying(seed: int) -> tuple[Terms, Floats]:
     """A term that falls by the same factor in every row: its row before is another weight."""
-    terms = drawn(11)
+    terms = drawn(seed)
     terms["b"] = 3 * 0.98 ** np.arange(60.0)
-    total = weighted(terms) + terms["b"] * (1 / 0.98 - 1)
-    result = audit(tmp_path, terms, total, ".4f")
-    found = named(result)
-    assert found is not None
-    assert "; other weights fit every row, too" in found.message
-    assert "it fits as well that `b` has weight 1.0204, not 1" in found.message
-    assert [e["check"] for e in found.evidence["also"]] == ["formula-mismatch"]
+    return terms, weighted(terms) + terms["b"] * (1 / 0.98 - 1)
+
+
+def test_a_weight_that_fits_as_well_goes_first_and_the_headline_names_both(tmp_path: Path) -> None:
+    result = audit(tmp_path, *decaying(11), ".4f")
+    both = "it fits as well that the total holds `b` of the row before on all 59 rows that have one"
+    (found,) = (f for f in result.findings if f.check == "formula-mismatch")
+    assert result.reason.startswith(f"`b` has weight 1.0204, not 1; {both}: ")
+    assert found.message.endswith(f"all rows follow 0.25*a + 1.0204*b + 0.5*c; {both}")
+    assert found.evidence["also"] == [{"check": "shifted-term", "formula": ""}]
+    assert named(result) is None
     assert result.verdict is Verdict.FAIL
+
+
+def test_all_terms_of_another_row_leave_it_open_whatever_weights_fit(tmp_path: Path) -> None:
+    rates = {"a": 0.9, "b": 0.95, "c": 0.98}
+    terms = {n: v[0] * rates[n] ** np.arange(60.0) for n, v in drawn(14).items()}
+    result = audit(tmp_path, terms, weighted({n: v / rates[n] for n, v in terms.items()}))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.reason.startswith("the total is the formula of the terms of the row before on")
+    assert "; it fits as well that `a` has weight " in result.reason
+
+
+# Rows without a neighbour that refute -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+@pytest.mark.parametrize("odd", [1, 9])
+@pytest.mark.parametrize("ends_refute", [True, False])
+def test_totals_that_the_shift_of_all_terms_does_not_explain_refute(
+    tmp_path: Path, by: int, odd: int, ends_refute: bool
+) -> None:
+    terms, last = drawn(15, 120), 119 - odd
+    total = weighted(moved(terms, "abc", by))
+    steps = np.concatenate([np.arange(last + 1), 1000 * np.arange(1, odd + 1)])
+    total[last + 1 :] = 50.0
+    for end in (0, last):
+        alone = (by < 0) == (end == 0)
+        if alone:
+            total[end] = 60.0 if ends_refute else weighted(terms)[end]
+    result = audit(tmp_path, terms, total, steps=steps)
+    found = named(result)
+    assert result.verdict is Verdict.FAIL
+    assert found is not None
+    assert found.evidence["unexplained"] == odd
+    assert found.steps == ((1, last) if by < 0 else (0, last - 1))
+    rows = "1 refuting row has" if odd == 1 else f"{odd} refuting rows have"
+    assert f"; {rows} no neighbour and stay" in found.message
+    assert f"; {rows} no neighbour and stay" in result.reason

@@ -1,7 +1,8 @@
 """A refuted formula -> what explains the log instead, the most specific explanation first.
 
-    named rival > a term missing, doubled, exchanged, weighted already > a smoothed total > terms
-    of another row > a hidden term > weights that change > a constant factor > other weights
+    named rival > a term missing, doubled, exchanged, weighted already > a smoothed total > all
+    terms of another row > a hidden term > weights that change > a constant factor > other weights >
+    one term of another row > how the residual runs
 
 Each is a hypothesis that is put to every row; none is a fit. Those that fit as well as the first
 are listed beside it.
@@ -38,7 +39,6 @@ ORDER = (
     "swapped-weights",
     "weighted-or-raw",
     "window-mismatch",
-    "shifted-term",
     "hidden-term",
     "weight-changed",
     "accumulation-scale",
@@ -46,6 +46,7 @@ ORDER = (
     "unit-change",
     "scaled-log",
     "formula-mismatch",
+    "shifted-term",
 )
 
 LEAST_ROWS = 3
@@ -63,10 +64,13 @@ def diagnose(spec: Spec, trial: Trial, outcome: Outcome) -> tuple[Explanation, .
     found = [*_known_formulas(trial, outcome), *_courses(spec, trial, outcome)]
     if not found:
         found = list(_smoothed(trial))
-    if all(not e.decisive or _is_course(e) for e in found):
-        found += find_shifts(trial, outcome)
-    if not any(e.decisive and e.check != "shifted-term" for e in found):
-        found += _other_weights(trial, outcome)
+    is_open = all(not e.decisive or _is_course(e) for e in found)
+    weights = [] if any(e.decisive for e in found) else _other_weights(trial, outcome)
+    if is_open:
+        unnamed = _all_rows_agree(outcome) and not weights
+        doubt = "; other weights fit every row, too" if unnamed else ""
+        found += find_shifts(trial, outcome, doubt)
+    found += weights
     return tuple(sorted(found, key=_precedence))
 
 
@@ -76,7 +80,14 @@ def _is_course(explanation: Explanation) -> bool:
 
 
 def _precedence(explanation: Explanation) -> int:
-    """Its place; a total that is counted twice is one of the constant factors."""
+    """Its place; a total that is counted twice is one of the constant factors.
+
+    All terms of another row leave the verdict open, as a smoothed total does, whatever fits them.
+    """
+    if _is_course(explanation):
+        return len(ORDER)
+    if explanation.check == "shifted-term" and not explanation.decisive:
+        return ORDER.index("window-mismatch")
     is_factor = "factor" in explanation.facts
     return ORDER.index("accumulation-scale" if is_factor else explanation.check)
 

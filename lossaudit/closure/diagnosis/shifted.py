@@ -37,6 +37,8 @@ class Shift(Struct):
         terms: their names, and those of the other columns that go with them.
         rows: -1 or 1.
         judged: rows that were put to it. explained: those of them that refute the declared formula.
+        steps: first and last of the explained.
+        at_end: whether the row at the end, whose neighbour the log cannot hold, refutes it as well.
         bits: by how much chance is excluded.
     """
 
@@ -44,6 +46,8 @@ class Shift(Struct):
     rows: int
     judged: int = 0
     explained: int = 0
+    steps: tuple[int, int] | None = None
+    at_end: bool | None = None
     bits: float = 0.0
 
     def agrees(self, earlier: Judged, later: Judged, declared: Expr) -> bool:
@@ -58,7 +62,12 @@ class Shift(Struct):
         usable = decision.decided & ~decision.nonfinite
         if (decision.refuted & usable).any():
             return False
+        if self.rows > 0 or self.at_end is None:  # the last pair's, or the first pair's
+            self.at_end = bool(other.refuted[-1 if self.rows > 0 else 0])
         telling = usable & own.refuted
+        if telling.any():
+            first, last = own.step[telling][[0, -1]].tolist()
+            self.steps = (self.steps[0] if self.steps else first, last)
         with np.errstate(divide="ignore"):
             bits = np.log2(np.abs(own.residual[telling]) / decision.tolerance[telling])
         self.judged += int(np.count_nonzero(usable))
@@ -71,12 +80,22 @@ class Shift(Struct):
         least = max(LEAST_ROWS, (1 - MOST_ALONE) * refuted - 1)
         return self.explained >= least and self.bits >= LEAST_BITS
 
+    def unexplained(self, refuted: int) -> int:
+        """How many of the refuted rows have no neighbour, but for the one at the end."""
+        return refuted - self.explained - int(bool(self.at_end))
 
-def find_shifts(trial: Trial, outcome: Outcome) -> list[Explanation]:
-    """What the total follows on every row that has a neighbour, all terms together first."""
+
+def find_shifts(trial: Trial, outcome: Outcome, doubt: str = "") -> list[Explanation]:
+    """What the total follows on every row that has a neighbour, all terms together first.
+
+    Args:
+        trial: the rows.
+        outcome: of the declared formula.
+        doubt: what else may be so, a clause.
+    """
     declared, tags = trial.binding.declared, trial.binding.tags
     terms = [n for n in ordered_names(declared) if n in tags]
-    refuted, box = outcome.declared.refuted_finite, outcome.box
+    refuted = outcome.declared.refuted_finite
     is_trailing = trial.binding.aggregates["total"].kind == "trailing"
     if not terms or is_trailing or refuted < LEAST_ROWS:
         return []
@@ -87,18 +106,27 @@ def find_shifts(trial: Trial, outcome: Outcome) -> list[Explanation]:
         alive = [s for s in alive if s.agrees(earlier, later, declared)]
         if not alive:
             return []
-    doubt = "; other weights fit every row, too" if box is not None and box.complete else ""
-    return [_explanation(s, s.terms == together, doubt) for s in alive if s.explains(refuted)]
+    fitting = [s for s in alive if s.explains(refuted)]
+    return [_explanation(s, s.terms == together, s.unexplained(refuted), doubt) for s in fitting]
 
 
-def _explanation(shift: Shift, is_all: bool, doubt: str) -> Explanation:
+def _explanation(shift: Shift, is_all: bool, unexplained: int, doubt: str) -> Explanation:
+    """What a shift says; rows that refute without a neighbour are wrong whatever it explains."""
+    what = "is the formula of the terms" if is_all else f"holds {in_backquotes(shift.terms[0])}"
     where = "before" if shift.rows < 0 else "after"
-    on = f"on all {shift.judged:,} rows that have one{doubt}"
-    if is_all:
-        said = f"the total is the formula of the terms of the row {where} {on}"
-        facts = {"terms": "all", "rows": shift.rows, "judged": shift.judged}
-        return Explanation("shifted-term", said, "", facts, decisive=False)
-    (term,) = shift.terms
-    said = f"the total holds {in_backquotes(term)} of the row {where} {on}"
-    facts = {"terms": term, "rows": shift.rows, "judged": shift.judged}
-    return Explanation("shifted-term", said, "", facts)
+    said = f"the total {what} of the row {where} on all {shift.judged:,} rows that have one{doubt}"
+    if unexplained:
+        rows = "row has no neighbour and stays"
+        if unexplained > 1:
+            rows = "rows have no neighbour and stay"
+        said += f"; {unexplained:,} refuting {rows} unexplained"
+    facts = {
+        "terms": "all" if is_all else shift.terms[0],
+        "rows": shift.rows,
+        "judged": shift.judged,
+        "unexplained": unexplained,
+    }
+    steps = shift.steps if unexplained else None
+    return Explanation(
+        "shifted-term", said, "", facts, decisive=not is_all or unexplained > 0, steps=steps
+    )
