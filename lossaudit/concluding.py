@@ -54,7 +54,7 @@ class AuditOptions(Struct, frozen=True):
 
     def reading(self, spec: Spec) -> Callable[[str], ReadLog]:
         """Reads a log as these say, and where they say nothing, as the spec does."""
-        layout = self.read.over(ReadOptions(spec.columns, spec.pattern or None))
+        layout = replace(self.read, usual_columns=spec.columns, usual_pattern=spec.pattern)
         return lambda path: read_log(path, self.reader, layout, self.progress)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lossaudit.model.finding import Finding
+from lossaudit.model.finding import Finding, Location
 
 
 def in_order(findings: tuple[Finding, ...]) -> list[Finding]:
-    """By (check, first step, witness); a finding without steps comes after those with."""
+    """By (check, first step, witness, place); a finding without steps or place after those with."""
     return sorted(findings, key=_key)
 
 
@@ -27,14 +27,21 @@ def also_fits(finding: Finding) -> str:
     return f"Fits as well: {'; '.join(named)}."
 
 
-def _key(finding: Finding) -> tuple[str, bool, tuple[int, int], str, str, str]:
-    place = str(finding.location or "")
+def _key(finding: Finding) -> tuple[str, bool, tuple[int, int], str, tuple[bool, str, int], str]:
     steps = finding.steps or (0, 0)
     return (
         finding.check,
         finding.steps is None,
         steps,
         finding.witness,
-        place,
+        _place(finding.location),
         finding.message,
     )
+
+
+def _place(location: Location | None) -> tuple[bool, str, int]:
+    """The file and where in it; a file as a whole comes first, no place ("and 5 more") last."""
+    if location is None:
+        return True, "", 0
+    numbers = (location.line, location.offset, location.row)
+    return False, location.path, next((n for n in numbers if n is not None), -1)

@@ -16,7 +16,6 @@ from lossaudit import registry
 from lossaudit.errors import InputError, UsageError
 from lossaudit.model.log import Log
 from lossaudit.model.table import Change, Damage
-from lossaudit.spec.line_pattern import compile_pattern
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream, open_log
 
@@ -100,9 +99,7 @@ def recognised(path: str, pattern: str = "") -> str | None:
     try:
         if not stream.head or RESULT_OF_OURS in stream.head[:200]:
             return None
-        if pattern and compile_pattern(pattern).search(stream.head):
-            return "text"
-        return _choose(stream, None, ReadOptions()).name
+        return _choose(stream, None, ReadOptions(usual_pattern=pattern)).name
     except (InputError, OSError):
         return None
     finally:
@@ -219,7 +216,7 @@ def _choose(stream: LogStream, name: str | None, options: ReadOptions) -> Reader
     if not stream.head:
         return known["text"]
     best = max(scores)
-    if best <= 0 and options.pattern is not None:
+    if best <= 0 and options.pattern_for(stream.head) is not None:
         return known["text"]
     if best <= 0:
         raise InputError(

@@ -20,6 +20,9 @@ MAGIC = b"PAR1"
 ROWS = 1 << 17
 """Rows that are written and announced together."""
 
+LABELS = "mode,split,phase,stage"
+"""Columns of text that say to which part of the data a row belongs: `columns.PART_KEYS`."""
+
 _HAS_NAMES = sys.platform == "linux"
 """Whether a file that one process has open has a name for others, and memory may be a file."""
 
@@ -77,7 +80,7 @@ def _start(path: str) -> ParquetProcess:
 
     numbers, errors = _scratch_file(), _scratch_file()
     process = subprocess.Popen(
-        [sys.executable, "-P", _WORKER, path, _name_of(numbers), str(ROWS)],
+        [sys.executable, "-P", _WORKER, path, _name_of(numbers), str(ROWS), LABELS],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=errors,

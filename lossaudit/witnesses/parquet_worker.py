@@ -1,17 +1,18 @@
 """Reads one Parquet file and writes its numbers to another; run as a process of its own.
 
-    python parquet_worker.py PARQUET NUMBERS ROWS
+    python parquet_worker.py PARQUET NUMBERS ROWS LABELS
 
 The library that reads Parquet aborts its whole process on some forged files ("memory allocation of
 2305843009213693952 bytes failed"), which no caller can catch. So `logs/parquet_table.py` runs this
 file, which imports nothing of ours, and survives it.
 
 What was written is told on standard output: for each stretch of at most ROWS rows a line of JSON
-with `rows`, `start` and `columns` ([tag, storage, shift] each). From byte `start` of NUMBERS stand,
-for each column, `rows` float64 values, and, unless `shift` is null, bits that tell 1 for a row that
-has a value, the lowest bit first, from bit `shift` on; each padded to a multiple of 8 bytes. It
-ends in a line without rows, or with an `error`. NUMBERS grows ahead of what is written, by at least
-half, so that it takes few maps.
+with `rows`, `start`, `columns` ([tag, storage, shift] each) and `labels` ([name, texts] each). From
+byte `start` of NUMBERS stand, for each column, `rows` float64 values, and, unless `shift` is null,
+bits that tell 1 for a row that has a value, the lowest bit first, from bit `shift` on; then, for
+each text column among LABELS (separated by commas), a byte for each row, the place of its text
+among `texts`; each padded to a multiple of 8 bytes. It ends in a line without rows, or with an
+`error`. NUMBERS grows ahead of what is written, by at least half, so that it takes few maps.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import gc
 import json
 import re
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _LEAST = 1 << 24
 _ALIGNED = 8
+_MOST_TEXTS = 100
 _WRAPPINGS = (
     r"^called `Result::unwrap\(\)` on an `Err` value: (.*)$",
     r'^\w+\("(.*)"\)$',
@@ -53,8 +56,8 @@ _pointer_of.restype = ctypes.c_void_p
 _pointer_of.argtypes = (ctypes.py_object, ctypes.c_char_p)
 
 
-def write_columns(path: str, rows: int, out: BinaryIO) -> None:
-    """Write the integer and floating columns of the file at `path`, `rows` rows at a time."""
+def write_columns(path: str, rows: int, labels: Collection[str], out: BinaryIO) -> None:
+    """Write the columns of numbers and the labels in the file at `path`, `rows` rows at a time."""
     from arro3.io import read_parquet
 
     size, storages = 0, None
@@ -64,16 +67,19 @@ def write_columns(path: str, rows: int, out: BinaryIO) -> None:
             break
         if not batch.num_rows:
             continue
-        start, end = out.tell(), out.tell() + 2 * _ALIGNED * (batch.num_rows + 1) * len(storages)
+        start = out.tell()
+        end = start + 2 * _ALIGNED * (batch.num_rows + 1) * batch.num_columns
         if end > size:
             size = out.truncate(max(end + end // 2, _LEAST))
         columns = [
             (batch.schema.field(place).name, storage, _write(batch.column(place), out))
             for place, storage in storages.items()
         ]
+        names = [name for name in batch.schema.names if name.lower() in labels]
+        told = [(name, _write_texts(batch.column(name), out)) for name in names]
         out.flush()
-        _tell({"rows": batch.num_rows, "start": start, "columns": columns})
-    _tell({"rows": 0, "start": 0, "columns": []})
+        _tell({"rows": batch.num_rows, "start": start, "columns": columns, "labels": told})
+    _tell({"rows": 0, "start": 0, "columns": [], "labels": []})
 
 
 def _storages(batch: RecordBatch) -> dict[int, str]:
@@ -113,6 +119,21 @@ def _write(array: Array, out: BinaryIO) -> int | None:
     return shift
 
 
+def _write_texts(array: Array, out: BinaryIO) -> list[str]:
+    """Write which text each row of a label has; all rows none where there are too many texts."""
+    from arro3.core import DataType
+
+    try:
+        texts = [text or "" for text in array.cast(DataType.string()).to_pylist()]
+    except Exception:  # noqa: BLE001 - whatever cannot be cast to text is no label
+        texts = [""] * len(array)
+    found = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+    if len(found) > _MOST_TEXTS:
+        texts, found = [""] * len(texts), {"": 0}
+    out.write(bytes(map(found.__getitem__, texts)) + bytes(-len(texts) % _ALIGNED))
+    return list(found)
+
+
 def _copy(address: int, length: int, out: BinaryIO) -> None:
     out.write((ctypes.c_char * length).from_address(address))
     out.write(bytes(-length % _ALIGNED))
@@ -122,12 +143,12 @@ def _tell(line: dict[str, object]) -> None:
     print(json.dumps(line), flush=True)  # noqa: T201 - to the process that started this one
 
 
-def main(path: str, numbers: str, rows: str) -> None:
+def main(path: str, numbers: str, rows: str, labels: str) -> None:
     """The process."""
     gc.disable()  # nothing of the modules that are loaded is garbage
     try:
         with open(numbers, "r+b") as out:
-            write_columns(path, int(rows), out)
+            write_columns(path, int(rows), labels.split(","), out)
     except BaseException as error:  # noqa: BLE001 - a panic in Rust is no Exception
         _tell({"error": _reason(str(error)) or type(error).__name__})
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from lossaudit.model.table import Damage, Table
+from lossaudit.spec.line_pattern import compile_pattern
 from lossaudit.witnesses.stream import LogStream
 
 
@@ -16,21 +17,28 @@ class ReadOptions(Struct, frozen=True):
     Attributes:
         columns: names for the columns of a table without a header line, or empty.
         pattern: a regular expression whose groups name tags of a line of text, or None.
+        usual_columns: names for a table that has no header and as many columns, or empty.
+        usual_pattern: as `pattern`, for a text that begins with a line that it is found in.
     """
 
     columns: tuple[str, ...] = ()
     pattern: str | None = None
+    usual_columns: tuple[str, ...] = ()
+    usual_pattern: str | None = None
 
     @property
     def reader(self) -> str | None:
-        """The reader that they speak to."""
+        """The reader that the user speaks to."""
         if self.pattern is not None:
             return "text"
         return "csv" if self.columns else None
 
-    def over(self, others: ReadOptions) -> ReadOptions:
-        """These, and the others where nothing is said here."""
-        return ReadOptions(self.columns or others.columns, self.pattern or others.pattern)
+    def pattern_for(self, head: bytes) -> str | None:
+        """The pattern for a text that begins like this, or None."""
+        usual = self.usual_pattern
+        if self.pattern is None and usual and compile_pattern(usual).search(head):
+            return usual
+        return self.pattern
 
 
 class Reader(Struct, frozen=True):

@@ -371,6 +371,23 @@ def test_a_spec_says_how_text_and_tables_without_a_header_are_read(tmp_path: Pat
         assert done.stdout.startswith("PASS"), (log.name, done.stdout)
 
 
+def test_what_a_spec_says_of_other_logs_leaves_those_that_can_be_read_alone(
+    tmp_path: Path,
+) -> None:
+    spec, headed, wider = tmp_path / "spec.yaml", tmp_path / "a.csv", tmp_path / "b.csv"
+    text = tmp_path / "log.txt"
+    spec.write_text(
+        BARE + "  pattern: '<(?P<loss>[^;]+);(?P<lip>[^;]+);(?P<lat>[^>]+)>'\n"
+        "  columns: [lat, lip, loss]\n"
+    )
+    headed.write_text("loss,lip,lat\n" + "".join(f"{t!r},{a!r},{b!r}\n" for t, a, b in ROWS))
+    wider.write_text("".join(f"{t!r},{a!r},{b!r},1\n" for t, a, b in ROWS))
+    text.write_text("".join(f"loss: {t!r}, lip: {a!r}, lat: {b!r}\n" for t, a, b in ROWS))
+    for log, code in ((headed, 0), (text, 0), (wider, 3)):
+        done = lossaudit("check", str(log), "--spec", str(spec), "--format", "concise")
+        assert done.returncode == code, (log.name, done.stdout)
+
+
 def test_how_a_log_is_read_goes_before_what_the_spec_says(tmp_path: Path) -> None:
     spec, table = tmp_path / "spec.yaml", tmp_path / "log.csv"
     spec.write_text(BARE + "  columns: [lat, lip, loss]\n")

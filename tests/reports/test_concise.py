@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 from samples import EMPTY, FAIL, HOSTILE_RESULT, SAMPLES
 
-from lossaudit.model.finding import Finding, Severity
+from lossaudit.model.finding import Finding, Location, Severity
 from lossaudit.model.report import Page
 from lossaudit.reports.concise import REPORT
 
@@ -36,6 +36,15 @@ def test_order_is_check_then_step_then_witness() -> None:
     for order in (findings, findings[::-1]):
         lines = REPORT.render(replace(EMPTY, findings=order), Page()).splitlines()
         assert lines[:-1] == expected
+
+
+def test_places_in_a_file_are_ordered_by_number() -> None:
+    places = [Location("a", line=n) for n in (1, 2, 3, 10, 11, 20)]
+    places += [Location("b", offset=n) for n in (9, 10)] + [Location("c", row=n) for n in (9, 10)]
+    findings = tuple(Finding("c", Severity.NOTE, "m", location=p) for p in (*places, None))
+    for order in (findings, findings[::-1]):
+        lines = REPORT.render(replace(EMPTY, findings=order), Page()).splitlines()
+        assert lines[:-1] == [f"{p}: note c: m" for p in (*places, "-")]
 
 
 def test_page_changes_nothing() -> None:

@@ -53,15 +53,19 @@ def sniff(head: bytes, name: str) -> int:
 def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
     """Read delimited text; positions are the lines where records begin.
 
-    A first row without numbers names the columns; `options.columns` replaces it. Without either
-    they are called "column 1", "column 2", ... A header further down, the same or another, holds
-    for the rows below it. Empty cells (and NA, N/A, none, null, -) are missing values; columns in
-    which most cells are other text are left out. A comma is the decimal point where the delimiter
-    is `;` or a tab and the column shows no points. `decimals` covers every value.
+    A first row without numbers names the columns; `options.columns` replaces it, and
+    `options.usual_columns` stands in for it. Without any of them they are called "column 1",
+    "column 2", ... A header further down, the same or another, holds for the rows below it. Empty
+    cells (and NA, N/A, none, null, -) are missing values; columns in which most cells are other
+    text are left out. A comma is the decimal point where the delimiter is `;` or a tab and the
+    column shows no points. `decimals` covers every value.
     """
     layout = detect_layout(first_lines(stream.head))
-    rows = _Rows(stream.name, stream.head, layout, list(options.columns))
-    width = len(options.columns or layout.first)
+    names = options.columns
+    if not layout.header and len(options.usual_columns) == len(layout.first):
+        names = names or options.usual_columns
+    rows = _Rows(stream.name, stream.head, layout, list(names))
+    width = len(names or layout.first)
     parse = partial(read_block, delimiter=layout.delimiter, width=width)
     for plain, run in groupby(parsed_blocks(stream, parse), key=_is_plain):
         if plain:

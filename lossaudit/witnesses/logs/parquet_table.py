@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from mmap import ACCESS_READ, ALLOCATIONGRANULARITY, mmap
@@ -16,11 +16,13 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lossaudit.model.table import Column, Damage, Ints, Storage, Table
+from lossaudit.witnesses.columns import other_part
 from lossaudit.witnesses.parquet_process import MAGIC, ParquetProcess, process_for
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream
 
 _LONGEST = 200
+_COPIED = 1 << 22
 
 
 class _RefusedError(Exception):
@@ -38,7 +40,7 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
     A file that polars refuses is one `Damage`, for its index stands at its end: without it nothing
     can be kept. polars runs in a process of its own, see `parquet_worker`.
     """
-    rows = 0
+    rows, size = 0, _size(stream)
     with _file_of(stream) as path, _digesting(stream):
         worker = process_for(path)
         try:
@@ -50,6 +52,14 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
             yield Damage(message, stream.name, 0, "byte")
         finally:
             worker.end()
+    if (
+        _size(stream) != size
+    ):  # its index moved: neither what was read nor its digest is this file's
+        yield Damage("the file was written to while it was read", stream.name, 0, "byte")
+
+
+def _size(stream: LogStream) -> int:
+    return os.fstat(stream.stored.fileno()).st_size if stream.path() is not None else 0
 
 
 @contextmanager
@@ -99,6 +109,9 @@ def _tables(worker: ParquetProcess, source: str) -> Iterator[Table]:
             every = np.arange(found["rows"], dtype=np.int64)
             numbers.go_to(found["start"])
             columns = {c[0]: _column(numbers, every, *c) for c in found["columns"]}
+            for name, texts in found["labels"]:
+                places = numbers.take(np.dtype(np.uint8), len(every))
+                columns = _parted(columns, [other_part(name, text) for text in texts], places)
         except ValueError:  # the worker died, perhaps in mid-sentence
             raise _RefusedError(_last_words(worker)) from None
         if len(every):
@@ -118,8 +131,29 @@ def _column(
     return Column(tag, values, records, storage)
 
 
+def _parted(
+    columns: dict[str, Column], parts: Sequence[str], places: NDArray[np.uint8]
+) -> dict[str, Column]:
+    """The columns, those of rows of other parts than training apart, as `other_part` says."""
+    if not any(parts):
+        return columns
+    found = {}
+    for part in dict.fromkeys(parts):
+        own = np.isin(places, [k for k, p in enumerate(parts) if p == part])
+        for tag, column in columns.items():
+            kept = own[column.records]
+            name = f"{part}/{tag}" if part else tag
+            if kept.any():
+                values, records = column.values[kept], column.records[kept]
+                found[name] = Column(name, values, records, column.storage)
+    return found
+
+
 class _Numbers(Struct):
-    """What the worker has written; arrays are views of its file, which is mapped a few times."""
+    """What the worker has written; arrays are views of its file, which is mapped a few times.
+
+    The first of them are copies: many small logs would take a file handle each.
+    """
 
     file: IO[bytes]
     _at: int = 0
@@ -133,6 +167,9 @@ class _Numbers(Struct):
     def take(self, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
         """The next `count` numbers; `ValueError` if the file does not hold them."""
         start, self._at = self._at, self._at + -(-count * dtype.itemsize // 8) * 8
+        if self._at <= _COPIED:
+            content = os.pread(self.file.fileno(), count * dtype.itemsize, start)
+            return np.frombuffer(content, dtype, count)
         if self._mapped is None or self._at > self._first + len(self._mapped):
             size = os.fstat(self.file.fileno()).st_size
             if self._at > size:

@@ -39,10 +39,10 @@ def _sniff(head: bytes, name: str) -> int:
 
 
 def _read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
-    if options.pattern is not None:
+    if (pattern := options.pattern_for(stream.head)) is not None:
         from lossaudit.witnesses.text.pattern import read_pattern
 
-        yield from read_pattern(stream, options.pattern)
+        yield from read_pattern(stream, pattern)
         return
     from lossaudit.witnesses.text.bulk import BlockReader
     from lossaudit.witnesses.text.tags import TagBook

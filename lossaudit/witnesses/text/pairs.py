@@ -15,7 +15,8 @@ bar), without quotes and without a number that leads it; one group in parenthese
 * `loss 4.2781, time 12.34ms`, in lines that can only be a training's: see
   `lossaudit.witnesses.text.spaced`.
 
-No pair, since its number may be another: `1,600.5`, `7,82`, `1'234`, `1.5k`, `1.#INF`. No pair
+No pair, since its number may be another: `1,600.5`, `7,82`, `1'234`, `1.5k`, `248.9m`, `1.#INF`,
+`2.5 x 10^-3`, `1.5 * 2`, `0.5 ± 0.1`, `0.5 0.7`, and `1/3` of what no counter's name says. No pair
 either: `10%|` of a progress bar and its speed, clock times and durations (`1:54:27`, `1 day`),
 dates, versions and addresses (`1.2.3`), and `file.py:12` or `module:function:12`.
 
@@ -38,13 +39,16 @@ _PAIR = re.compile(
       | (?<![\w\x80-\xff./-])(?P<counter>(?i:%(counters)s))(?=[ \[(\#])
         [ ]*+\#*+[\[(]?+[ ]*+ )
     (?P<number>%(number)s)
-    (?: (?P<total>/\d++(?:\.\d++)?+)
+    (?: (?P<total>[ ]*+/[ ]*+\d++(?:\.\d++)?+)
       | %%(?!\||[ ]++-?\d++/\d++[ ]\[)
-      | (?:(?![kKMGBT](?![A-Za-z]))[A-Za-z]++|\xc2\xb5s)(?:/[A-Za-z]++)?+
+      | (?:(?![kKMGBTPEmunpfe](?![A-Za-z]))[A-Za-z]++|\xc2\xb5s)(?:/[A-Za-z]++)?+
       | [ ](?:ms|s|sec|MB|GB|MiB|GiB)(?![\w/]) )?+
     (?(list)[ ]*+\])
     (?= [,'](?!\d) | [\s;|()\]}"<>] | \Z | :(?:\s|\Z) | \.(?![\w.\#]) )
-    (?!\ days?\b)
+    (?!\ days?\b | [ ]*+ (?: \xc2\xb1 | \xc3\x97 | \+/?- | (?:\xc2\xb7|\xe2\x8b\x85)[ ]*+\d++\^
+        | [x*^][ ]*+[-+.]?+\d | [eE][-+]\d )
+      | [ ]++ [-+]?+\d*+\.\d++(?:[eE][-+]?\d++)?+
+        (?= [,;|)\]}] | [ ]*+\Z | [ ]++[\w./-]++[ ]*+[:=] ) )
     """.replace(b"%(counters)s", COUNTERS)
     .replace(b"%(number)s", NUMBER)
     .replace(b"%%", b"%"),
@@ -53,7 +57,16 @@ _PAIR = re.compile(
 _SEPARATOR = re.compile(
     rb"[,;|\[\]{}:=<>#\x00-\x1f] | [ ][ ]++ | [ ]-[ ] | \xe2\x96[\x80-\x9f]?", re.VERBOSE
 )
-_LEADING = re.compile(rb"(?:[-+\d.:/%]++[ ]++)*+[-*.>)\s'\"`]*+")
+_VALUE = re.compile(
+    rb"(?:[ ]*+(?:[eE](?=-\d))?+[-+]?+\.?+\d\S*+[ ]++"
+    rb"(?:(?:[x*/^]|\xc2[\xb1\xb7]|\xc3\x97|\+/?-)(?=[ ]))?+)*+"
+)
+_LEADING = re.compile(rb"(?:[ ]++/[ ]++)?+(?:[-+\d.:/%]++[ ]++)*+[-*.>)\s'\"`]*+")
+_COUNTED = re.compile(
+    rb"(?:%b|it|sample|frame|image|video|file|fold|round|game|task|chunk|shard|rank|phase|stage"
+    rb"|cycle|trial|seed|run|example|generation|progress)s?\Z" % COUNTERS,
+    re.IGNORECASE,
+)
 _LETTER = re.compile(rb"[A-Za-z\x80-\xff]")
 _WORD_END = re.compile(rb"[\w\x80-\xff]")
 _SOURCE_LINE = re.compile(rb"(?:\.py|:-?[\w<>.]++)\Z")
@@ -79,14 +92,18 @@ def find_pairs(line: bytes) -> list[Pair]:
             done = match.end()
             continue
         before = line[done : match.start()]
+        done = match.end()
         tight = not match["gap"] and line[match.start()] == 0x3A
         name, offset = _name(before)
-        if name and not (tight and _is_place(before, match)):
-            pairs.append(Pair(name, done + offset, start, end))
-            read.append((done + offset, match.end()))
-            if match["total"] is None and (mean := AVERAGE.match(line, match.end())):
-                pairs.append(Pair(name + MEAN, done + offset, *mean.span(1)))
-        done = match.end()
+        at = match.start() - len(before) + offset
+        if not name or (tight and _is_place(before, match)):
+            continue
+        if match["total"] is not None and not _COUNTED.search(name):
+            continue
+        pairs.append(Pair(name, at, start, end))
+        read.append((at, done))
+        if match["total"] is None and (mean := AVERAGE.match(line, done)):
+            pairs.append(Pair(name + MEAN, at, *mean.span(1)))
     if spaced := find_spaced(line, pairs, read):
         pairs = sorted([*pairs, *spaced], key=lambda p: p.start)
     return _with_bar(pairs, line) if pairs else pairs
@@ -103,7 +120,11 @@ def _with_bar(pairs: list[Pair], line: bytes) -> list[Pair]:
 
 def _name(before: bytes) -> tuple[bytes, int]:
     """The name that ends a stretch of text, and its offset there; empty if there is none."""
-    last = _SEPARATOR.split(before)[-1].rstrip(b" '\"`*")
+    last = _SEPARATOR.split(before)[-1]
+    cut = len(before) - len(last)
+    if before[cut - 1 : cut] in (b":", b"=") and _LETTER.search(before, 0, cut):
+        last = last[_VALUE.match(last).end() :]  # type: ignore[union-attr]  # it may be empty
+    last = last.rstrip(b" '\"`*")
     name = last[_group_start(last) :]
     lead = _LEADING.match(name)
     name = name[lead.end() :] if lead else name

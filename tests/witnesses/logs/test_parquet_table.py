@@ -22,6 +22,7 @@ from reading import FIXTURES, check_fixture, located, read
 
 from lossaudit.model.table import Damage, Table
 from lossaudit.witnesses import parquet_process
+from lossaudit.witnesses.columns import PART_KEYS
 from lossaudit.witnesses.log import read_log
 from lossaudit.witnesses.logs.parquet_table import PARQUET_TABLE
 from lossaudit.witnesses.parquet_process import start_early
@@ -29,6 +30,7 @@ from lossaudit.witnesses.reader import ReadOptions
 from lossaudit.witnesses.stream import LogStream
 
 CASES = sorted(p for p in (FIXTURES / "parquet_table").iterdir() if p.is_dir())
+FAR = '{"rows": 2, "start": 1099511627776, "columns": [["a", "float64", null]], "labels": []}'
 KINDS = (FIXTURES / "parquet_table/kinds/log.parquet").read_bytes()
 
 
@@ -46,7 +48,7 @@ def test_fixture_reads_as_its_truth(case: Path) -> None:
 def test_storage_is_that_of_the_column() -> None:
     table, _ = read(PARQUET_TABLE, KINDS)
     assert table is not None
-    storage = {tag: column.storage for tag, column in table.columns.items()}
+    storage = {t: c.storage for t, c in table.columns.items() if not t.startswith("val/")}
     expected = {"step": "float64", "loss": "float64", "lip": "float32", "latents": "float16"}
     assert (storage, table.unit) == (expected, "row")
 
@@ -123,9 +125,12 @@ def test_arbitrary_bytes_never_raise(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("said", "kept"),
     [
-        ('{"rows": 2, "start": 0, "columns": []}', 2),
-        ('{"rows": 2, "start": 0, "columns": [["a", "float64", null]]}', 0),  # nothing was written
-        ('{"rows": 2, "start": 1099511627776, "columns": [["a", "float64", null]]}', 0),
+        ('{"rows": 2, "start": 0, "columns": [], "labels": []}', 2),
+        (
+            '{"rows": 2, "start": 0, "columns": [["a", "float64", null]], "labels": []}',
+            0,
+        ),  # nothing was written
+        (FAR, 0),
         ('{"rows": 2, "sta', 0),
     ],
 )
@@ -168,6 +173,19 @@ def test_a_log_that_is_replaced_after_it_was_opened_is_read_as_it_was(tmp_path: 
         (table,) = PARQUET_TABLE.read(stream, ReadOptions())
         assert located(table) == {"a": [[1, 1.0]]}
         assert "replaced by another file" in stream.changes()[0].message
+
+
+def test_a_log_that_grows_while_it_is_read_is_damaged(tmp_path: Path) -> None:
+    log = tmp_path / "log.parquet"
+    log.write_bytes(written(pl.DataFrame({"a": [1.0]})))
+    with log.open("rb") as file:
+        items = PARQUET_TABLE.read(LogStream(str(log), file), ReadOptions())
+        assert isinstance(next(items), Table)
+        with log.open("ab") as more:
+            more.write(b"PAR1")
+        (damage,) = items
+    assert isinstance(damage, Damage)
+    assert damage.message == "the file was written to while it was read"
 
 
 def test_the_digest_of_a_file_covers_all_of_it(tmp_path: Path) -> None:
@@ -274,6 +292,46 @@ def test_two_columns_of_one_name_are_one_damage() -> None:
     pq.write_table(pa.Table.from_arrays([ones, ones], names=["a", "a"]), file)
     message = "no readable Parquet file: two columns are named 'a'; 0 rows were kept"
     assert read(PARQUET_TABLE, file.getvalue()) == (None, [Damage(message, "log", 0, "byte")])
+
+
+def test_rows_of_other_parts_have_tags_of_their_own(tmp_path: Path) -> None:
+    assert set(parquet_process.LABELS.split(",")) == PART_KEYS
+    splits = ["train", "train", "val", None, "test"]
+    for kind in (pl.String, pl.Categorical):
+        frame = pl.DataFrame(
+            {
+                "loss": [1.0, 2.0, 3.0, 4.0, 5.0],
+                "kl": [None, 0.5, 0.25, None, 1.0],
+                "Split": pl.Series(splits).cast(kind),
+                "phase": ["x"] * 5,
+            }
+        )
+        table, damage = read(PARQUET_TABLE, written(frame))
+        assert damage == []
+        assert located(table) == {
+            "loss": [[1, 1.0], [2, 2.0], [4, 4.0]],
+            "kl": [[2, 0.5]],
+            "val/loss": [[3, 3.0]],
+            "val/kl": [[3, 0.25]],
+            "test/loss": [[5, 5.0]],
+            "test/kl": [[5, 1.0]],
+        }
+
+
+def test_a_column_of_many_texts_is_no_label() -> None:
+    frame = pl.DataFrame({"loss": np.arange(200.0), "mode": [f"val{k}" for k in range(200)]})
+    table, _ = read(PARQUET_TABLE, written(frame))
+    assert table is not None
+    assert list(table.columns) == ["loss"]
+
+
+def test_many_small_logs_take_no_file_handles(tmp_path: Path) -> None:
+    log = tmp_path / "log.parquet"
+    log.write_bytes(written(pl.DataFrame({"a": np.arange(1000.0)})))
+    before = len([*Path("/proc/self/fd").iterdir()])
+    kept = [read_log(str(log)) for _ in range(5)]
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+    assert {k.log.records for k in kept} == {1000}
 
 
 def test_many_stretches_take_few_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
