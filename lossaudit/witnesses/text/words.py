@@ -34,7 +34,7 @@ OTHER_DATA = rb"""(?: val(?:id\w*+|i)?+ | eval\w*+ | dev | hold-?+out | held[ -]
 """What says validation or test, in `re.VERBOSE`: `val`, `dev-clean`, `test_ood`, `Val.`."""
 
 
-_LAST_WORD = re.compile(rb"[A-Za-z]++\Z")
+_LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Pair(NamedTuple):
@@ -57,5 +57,5 @@ class Pair(NamedTuple):
 
 def counts(tag: bytes) -> bool:
     """Whether a name's last word is a counter's: `Step`, `val step`, `validation_step`."""
-    word = _LAST_WORD.search(tag)
-    return tag.lower() in STEPS or (word is not None and word[0].lower() in COUNTING)
+    last_word = tag[len(tag.rstrip(_LETTERS)) :]
+    return tag.lower() in STEPS or last_word.lower() in COUNTING
