@@ -162,6 +162,6 @@ def learn_shape(line: bytes) -> Shape | None:
 
 def _checks(line: bytes, pair: Pair, ordinals: dict[int, int]) -> list[tuple[int, bytes]]:
     """The digit runs of a pair's name, with the byte before each."""
-    name = pair.tag.removesuffix(MEAN)
+    name = pair.tag[len(pair.part) :].removesuffix(MEAN)
     found = _DIGITS.finditer(line, pair.name, pair.name + len(name))
     return [(ordinals[m.start()], (b"\n" + line)[m.start() : m.end() + 1]) for m in found]
