@@ -96,7 +96,7 @@ def find_pairs(line: bytes) -> list[Pair]:
         before = line[done : match.start()]
         done = match.end()
         tight = not match["gap"] and line[match.start()] == 0x3A
-        name, offset = _name(before)
+        name, offset = name_before(before)
         at = match.start() - len(before) + offset
         if not name or (tight and _is_place(before, match)):
             continue
@@ -120,7 +120,7 @@ def _with_bar(pairs: list[Pair], line: bytes) -> list[Pair]:
     return sorted([*pairs, counter], key=lambda p: p.start)
 
 
-def _name(before: bytes) -> tuple[bytes, int]:
+def name_before(before: bytes) -> tuple[bytes, int]:
     """The name that ends a stretch of text, and its offset there; empty if there is none."""
     last = _SEPARATOR.split(before)[-1]
     cut = len(before) - len(last)

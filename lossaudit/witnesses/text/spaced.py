@@ -96,7 +96,7 @@ def find_spaced(line: bytes, others: Sequence[Pair], read: Iterable[tuple[int, i
     if (
         all(_WHOLE.match(line, p.start, p.end) for p in found)
         or len({*names} - {p.tag for p in others}) < len(names)
-        or _is_of_other_data(line, [*others, *found])
+        or is_of_other_data(line, [*others, *found])
     ):
         return []
     counted = counted or any(p.tag.lower() in COUNTING for p in found)
@@ -165,7 +165,7 @@ def _is_name(match: re.Match[bytes]) -> bool:
     return not is_date and _EVERYDAY.isdisjoint(words)
 
 
-def _is_of_other_data(line: bytes, pairs: Iterable[Pair]) -> bool:
+def is_of_other_data(line: bytes, pairs: Iterable[Pair]) -> bool:
     """Whether a word outside names, or one that counts (`Test: [3/9]`), says so."""
     spans = sorted(
         (p.name, p.name + len(p.tag))
