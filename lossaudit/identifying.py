@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from lossaudit import __version__, registry
 from lossaudit.closure.binding import bind
 from lossaudit.closure.check import Check
-from lossaudit.closure.examine import LogEvidence, examine
+from lossaudit.closure.examine import LogEvidence, examine, unread_in_words
 from lossaudit.closure.identify.candidate import Candidate
 from lossaudit.closure.identify.columns import Question
 from lossaudit.closure.identify.identify import Identified, identify
@@ -131,6 +131,8 @@ def _verdict(found: Identified, best: Candidate, evidence: LogEvidence) -> tuple
         return Verdict.INCONCLUSIVE, found.reason
     if verdict is not Verdict.PASS:
         return Verdict.INCONCLUSIVE, f"{best.text}: {reason}"
+    if unread := evidence.unread:
+        return Verdict.INCONCLUSIVE, f"{best.text} fits, but {unread_in_words(unread[0])}"
     assert outcome is not None
     rows = f"holds on all {outcome.declared.decided:,} decided rows"
     return Verdict.PASS, f"{best.text} {rows}, and no other formula of its columns does"

@@ -20,7 +20,7 @@ from lossaudit.closure.spacing import Spacing
 from lossaudit.closure.trial import Trial
 from lossaudit.model.finding import Location
 from lossaudit.model.log import Log
-from lossaudit.model.table import Change, Damage, Unit
+from lossaudit.model.table import Change, Damage, Unit, Unread
 from lossaudit.spec.schema import Spec
 from lossaudit.spec.tree import RESERVED, names, ordered_names
 
@@ -56,6 +56,12 @@ class LogEvidence(Struct, frozen=True):
     join: Join | None = None
     changes: Sequence[Change] = ()
 
+    @property
+    def unread(self) -> tuple[Unread, ...]:
+        """What the formula needs and some lines name without a number that could be read."""
+        needed = dict.fromkeys((*filter(None, [self.binding.total]), *self.binding.tags.values()))
+        return tuple(self.log.unread[tag] for tag in needed if tag in self.log.unread)
+
     def locate(self, record: int) -> Location:
         """Where a record stands in the file."""
         return place(*self.log.locate(record), self.log.unit)
@@ -70,6 +76,12 @@ def place(source: str, position: int, unit: Unit) -> Location:
             return Location(source, offset=position)
         case _:
             return Location(source, row=position)
+
+
+def unread_in_words(unread: Unread) -> str:
+    """One sentence for a finding or a reason."""
+    lines = "1 line names" if unread.count == 1 else f"{unread.count:,} lines name"
+    return f"{lines} `{unread.tag}` with a number that was not read, first line {unread.line:,}"
 
 
 def examine(

@@ -9,7 +9,17 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lossaudit.model.spool import BUDGET, Kept, Spool
-from lossaudit.model.table import Column, Floats, Ints, Storage, Table, Unit, coarsest, concatenate
+from lossaudit.model.table import (
+    Column,
+    Floats,
+    Ints,
+    Storage,
+    Table,
+    Unit,
+    Unread,
+    coarsest,
+    concatenate,
+)
 
 
 class LogColumn(Struct, frozen=True):
@@ -62,6 +72,7 @@ class Log(Struct):
         records: how many records there are.
         unit: what positions count.
         has_steps: True where the format gives every record a step of its own.
+        unread: tags that some of its lines name without a number that could be read.
     """
 
     source: str
@@ -70,6 +81,7 @@ class Log(Struct):
     records: int = 0
     unit: Unit = "line"
     has_steps: bool = False
+    unread: dict[str, Unread] = field(default_factory=dict)
     _stretches: list[_Stretch] = field(default_factory=list)
     _spool: Spool = field(default_factory=Spool)
 

@@ -95,6 +95,22 @@ class Damage(Struct, frozen=True):
     pending: bool = False
 
 
+class Unread(Struct, frozen=True):
+    """A tag that some lines of text name without a number that could be read.
+
+    Attributes:
+        tag: the name as logged.
+        count: how many lines.
+        source: the file, as the user named it.
+        line: the first of them.
+    """
+
+    tag: str
+    count: int
+    source: str
+    line: int
+
+
 class Change(Struct, frozen=True):
     """What happened to a file while it was read.
 

@@ -150,7 +150,10 @@ def _on_grids(column: Written, sample: Sample, printed: list[Resolution]) -> lis
     for cautious, way in enumerate(printed):
 
         def half(values: Floats, way: Resolution = way) -> Floats:
-            return way.half_width(values, "float64")
+            width = way.half_width(values, "float64")
+            if way.mixture is None:
+                return width  # else a value may be off a grid by half of its own last digit
+            return np.maximum(width, 0.5 * 10.0 ** last_places(values, MOST_WRITTEN))
 
         if not cautious or way != printed[0]:
             holding = grids_that_hold(column, sample, half, storage, way.mixture is not None)

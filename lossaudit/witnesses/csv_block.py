@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from lossaudit.witnesses.csv_rows import LINES_PER_ROW
+from lossaudit.witnesses.csv_rows import BLANKS, LINES_PER_ROW
 from lossaudit.witnesses.number_cells import (
     NumberRows,
     count_decimals_shown,
@@ -44,6 +44,8 @@ def read_block(text: bytes, delimiter: str, width: int) -> NumberRows | None:
 
 def _with_commas(text: bytes, delimiter: str) -> bytes | None:
     """The same numbers with points, commas between them and newlines; None if that is not clear."""
+    if delimiter == BLANKS:
+        return None
     if b"\r" in text:
         if text.count(b"\r") != text.count(b"\r\n"):
             return None

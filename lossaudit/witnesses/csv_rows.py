@@ -19,7 +19,10 @@ from lossaudit.witnesses.stream import HEAD
 MISSING = frozenset(("", "na", "n/a", "none", "null", "-", "--"))
 """Cells, in lower case, that say that there is no value."""
 
-_DELIMITERS = ",;\t|"
+BLANKS = " "
+"""The delimiter of a table whose columns any number of blanks separate, as numpy.savetxt writes."""
+
+_DELIMITERS = (",", ";", "\t", "|", BLANKS)
 LINES_PER_ROW = 20
 """A quoted field that does not end within so many lines is damage."""
 
@@ -64,7 +67,7 @@ def first_lines(head: bytes) -> list[str]:
 
 
 def detect_layout(lines: list[str]) -> Layout:
-    """The layout that fits the first lines best; ties go to the first of `,` `;` tab `|`."""
+    """The layout that fits the first lines best; ties go to the first of `,` `;` tab `|` blanks."""
     layouts = [_layout(lines, delimiter) for delimiter in _DELIMITERS]
     return max(
         layouts,
@@ -133,6 +136,8 @@ def split_row(text: str, delimiter: str) -> list[str]:
     Raises:
         csv.Error: if a quoted field is not closed, or is over 128 KiB.
     """
+    if delimiter == BLANKS:
+        return text.split()
     if '"' not in text:
         return text.split(delimiter)
     try:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from lossaudit import registry
 from lossaudit.errors import InputError, UsageError
 from lossaudit.model.log import Log
-from lossaudit.model.table import Change, Damage
+from lossaudit.model.table import Change, Damage, Unread
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream, open_log
 
@@ -117,6 +117,8 @@ def _read_file(
         for item in chosen.read(stream, options):
             if isinstance(item, Damage):
                 damage.append(item)
+            elif isinstance(item, Unread):
+                log.unread[item.tag] = item
             elif item.records:
                 log.append(item)
                 progress(log.records)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from lossaudit.model.table import Damage, Table
+from lossaudit.model.table import Damage, Table, Unread
 from lossaudit.spec.line_pattern import compile_pattern
 from lossaudit.witnesses.stream import LogStream
 
@@ -52,10 +52,10 @@ class Reader(Struct, frozen=True):
             but never decides alone, since content is what counts.
         read: yields `Table` stretches in file order and a `Damage` for each stretch that could not
             be read. It never raises on damaged content. At the end of the file every good record
-            has been yielded.
+            has been yielded. Text ends with an `Unread` for each name without a number.
     """
 
     name: str
     summary: str
     sniff: Callable[[bytes, str], int]
-    read: Callable[[LogStream, ReadOptions], Iterator[Table | Damage]]
+    read: Callable[[LogStream, ReadOptions], Iterator[Table | Damage | Unread]]

@@ -395,3 +395,13 @@ def test_how_a_log_is_read_goes_before_what_the_spec_says(tmp_path: Path) -> Non
     command = ("check", str(table), "--spec", str(spec), "--format", "concise")
     assert lossaudit(*command).returncode == 1
     assert lossaudit(*command, "--columns", "loss,lip,lat").returncode == 0
+
+
+def test_a_header_in_a_comment_goes_before_the_columns_of_a_spec(tmp_path: Path) -> None:
+    spec, bare, named = tmp_path / "spec.yaml", tmp_path / "a.txt", tmp_path / "b.txt"
+    spec.write_text(BARE + "  columns: [loss, lip, lat]\n")
+    bare.write_text("".join(f"{t!r} {a!r} {b!r}\n" for t, a, b in ROWS))
+    named.write_text("# lat lip loss\n" + "".join(f"{b!r} {a!r} {t!r}\n" for t, a, b in ROWS))
+    for log in (bare, named):
+        done = lossaudit("check", str(log), "--spec", str(spec), "--format", "concise")
+        assert done.stdout.startswith("PASS"), (log.name, done.stdout)

@@ -292,3 +292,9 @@ def test_means_of_bfloat16_numbers_are_no_group() -> None:
     for reading in find_resolutions(Column("x", means, np.arange(300))):
         ways = reading.mixture.ways if reading.mixture else ()
         assert not any(w.is_grid for w in ways)
+
+
+def test_a_column_of_float16_is_on_its_grid_whether_printed_short_or_in_full() -> None:
+    true = FORMATS["float16"].nearest(draw("around one", 600, 3))
+    column = column_of(resumed(float16_text, repr, 200)(true.tolist()), zeros_kept=True)
+    assert [r.grid for r in find_resolutions(column)] == ["float16", "float16"]

@@ -17,6 +17,7 @@ from lossaudit.witnesses.columns import STRETCH, count_decimals
 from lossaudit.witnesses.csv_block import read_block
 from lossaudit.witnesses.csv_columns import read_columns
 from lossaudit.witnesses.csv_rows import (
+    BLANKS,
     Layout,
     Row,
     detect_layout,
@@ -39,8 +40,8 @@ def sniff(head: bytes, name: str) -> int:
     """Rows of equally many fields, most of them numbers."""
     lines = first_lines(head)
     layout = detect_layout(lines)
-    if layout.fit < 0.8:
-        return 0
+    if layout.fit < 0.8 or (layout.delimiter == BLANKS and layout.numeric < 1.0):
+        return 0  # between words blanks are no sign of a table
     if len(layout.first) == 1:
         return 20 if len(lines) > 2 and layout.numeric == 1.0 else 0
     if len(lines) == 1 and layout.header:
@@ -61,11 +62,10 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
     column shows no points. `decimals` covers every value.
     """
     layout = detect_layout(first_lines(stream.head))
-    names = options.columns
-    if not layout.header and len(options.usual_columns) == len(layout.first):
-        names = names or options.usual_columns
-    rows = _Rows(stream.name, stream.head, layout, list(names))
-    width = len(names or layout.first)
+    rows = _Rows(
+        stream.name, stream.head, layout, list(options.columns), list(options.usual_columns)
+    )
+    width = len(options.columns or layout.first)
     parse = partial(read_block, delimiter=layout.delimiter, width=width)
     for plain, run in groupby(parsed_blocks(stream, parse), key=_is_plain):
         if plain:
@@ -94,6 +94,7 @@ class _Rows(Struct):
     head: bytes
     layout: Layout
     columns: list[str]
+    usual: list[str]
     header: list[str] = field(default_factory=list)
     names: list[str] | None = None
     previous: list[str] = field(default_factory=list)
@@ -107,6 +108,8 @@ class _Rows(Struct):
                 yield row
             elif self.names is None:
                 self.header = _first_header(self.head, self.layout, row.cells)
+                if not any(self.header) and len(self.usual) == len(self.header):
+                    self.header = self.usual
                 yield from self._name(self.columns or self.header, row)
                 if not self.layout.header:
                     yield from self._add(row)

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lossaudit.model.table import Damage, Table
+from lossaudit.model.table import Damage, Table, Unread
 from lossaudit.witnesses.lines import segment_blocks, utf8_head
 from lossaudit.witnesses.reader import Reader, ReadOptions
 from lossaudit.witnesses.stream import LogStream
@@ -38,7 +38,7 @@ def _sniff(head: bytes, name: str) -> int:
     return 20 + 40 * found // len(lines) if found else 0
 
 
-def _read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
+def _read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage | Unread]:
     if (pattern := options.pattern_for(stream.head)) is not None:
         from lossaudit.witnesses.text.pattern import read_pattern
 
@@ -64,6 +64,7 @@ def _read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
             yield from _read_tail(text, redrawn, book, stream.name, first)
         yield from book.damage()
         redrawn = stored.endswith(b"\r")
+    yield from blocks.unread()
 
 
 def _read_tail(

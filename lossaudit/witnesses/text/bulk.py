@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from lossaudit.model.table import Column, Ints, Table
+from lossaudit.model.table import Column, Ints, Table, Unread
 from lossaudit.witnesses.text.by_layout import LayoutReader
 from lossaudit.witnesses.text.by_shape import ShapedText, ShapeReader
 from lossaudit.witnesses.text.segments import NO_DIGITS, Part, Segments, cut_segments
@@ -53,6 +53,13 @@ class BlockReader:
             found += self._by_shape.read(some)
         found += self._by_layout.read(segments, layouts)
         return self._table(found, segments.positions)
+
+    def unread(self) -> list[Unread]:
+        """The tags that lines name without a number that can be read, over all blocks."""
+        return [
+            Unread(tag.decode(errors="replace"), count, self._source, first)
+            for tag, (count, first) in self._by_shape.unread.items()
+        ]
 
     def _read_rare(
         self, segments: Segments, shaped: Sequence[ShapedText]

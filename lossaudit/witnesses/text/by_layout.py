@@ -110,7 +110,7 @@ class LayoutReader:
         numbers, checks = [self._numbers], [self._checks]
         for shape, lines in shaped.groups:
             sampled = lines[samples[shaped.segments[lines]]]
-            if shape.words or not len(sampled):
+            if shape.words or shape.partly_read or not len(sampled):
                 continue
             first = shaped.text.first_run[sampled]
             located = shape.numbers.locate(shaped.text.runs, first)

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lossaudit.model.table import Bools, Ints
 from lossaudit.witnesses.text.numbers import Numbers, parse_numbers
 from lossaudit.witnesses.text.segments import COMMON, NO_DIGITS, Part, Segments
 from lossaudit.witnesses.text.shapes import FoldedText, Shape, fold, learn_shape
 from lossaudit.witnesses.text.tags import TagBook
+from lossaudit.witnesses.text.unread import find_unread
 
 _MOST_SHAPES = 20_000
 _LONGEST_SHAPE = 4096
@@ -61,12 +63,18 @@ class ShapeReader:
 
     Args:
         book: numbers the tags.
+
+    Attributes:
+        unread: tags that some lines name without a number that can be read: (how many lines, the
+            first one's position).
     """
 
     def __init__(self, book: TagBook) -> None:
         self._book = book
         self._index = _ShapeIndex()
         self._shapes: dict[int, Shape | None] = {_UNSHAPED: None}
+        self._unread: dict[int, tuple[bytes, ...]] = {_UNSHAPED: ()}
+        self.unread: dict[bytes, tuple[int, int]] = {}
 
     def match(self, segments: Segments, which: Ints, samples: Bools) -> ShapedText:
         """Find out which segments can be read here, and learn new shapes.
@@ -83,9 +91,16 @@ class ShapeReader:
         for lines in np.split(order, np.flatnonzero(np.diff(numbers[order], prepend=-1)))[1:]:
             number, segment = int(numbers[lines[0]]), int(which[lines[0]])
             shape = self._shapes.get(number)
+            if number not in self._unread:
+                self._unread[number] = find_unread(segments.text(segment))
+            if self._unread[number]:
+                self._count_unread(number, segments.positions[which[lines]])
             worth = len(lines) >= COMMON or samples[which[lines]].any()
             if worth and number not in self._shapes:
-                self._shapes[number] = shape = learn_shape(segments.text(segment))
+                shape = learn_shape(segments.text(segment))
+                if shape is not None and self._unread[number]:
+                    shape = replace(shape, partly_read=True)
+                self._shapes[number] = shape
                 learnt += [(segment, shape)] if shape is not None else []
             if shape is None:
                 rare.append(lines)
@@ -94,6 +109,11 @@ class ShapeReader:
                 rare.append(lines[~fits])
                 groups.append((shape, lines[fits]))
         return ShapedText(text, which, groups, learnt, which[np.concatenate(rare)])
+
+    def _count_unread(self, number: int, positions: Ints) -> None:
+        for tag in self._unread[number]:
+            count, first = self.unread.get(tag, (0, int(positions[0])))
+            self.unread[tag] = count + len(positions), min(first, int(positions.min()))
 
     def read(self, shaped: ShapedText) -> Iterator[tuple[int, Part]]:
         """The numbers of the segments that `match` found: (tag's number, part) each."""

@@ -12,6 +12,7 @@ bar), without quotes and without a number that leads it; one group in parenthese
   step of its own: `Epoch 1:` before a bar is no step;
 * a unit that follows is dropped: `1491Mb`, `0.5s`, `95.3%`, `31.2 ms`;
 * `tensor(0.5`, `np.float32(0.5`, `'0.5'` and `[0.5]` are their number;
+* `[val] loss: 1.2` is `val/loss`: see `lossaudit.witnesses.text.parts`;
 * `loss 4.2781, time 12.34ms`, in lines that can only be a training's: see
   `lossaudit.witnesses.text.spaced`.
 
@@ -29,6 +30,7 @@ from __future__ import annotations
 
 import re
 
+from lossaudit.witnesses.text.parts import with_part
 from lossaudit.witnesses.text.spaced import find_spaced
 from lossaudit.witnesses.text.words import AVERAGE, BAR, COUNTERS, MEAN, NUMBER, STEPS, Pair
 
@@ -39,13 +41,13 @@ _PAIR = re.compile(
       | (?<![\w\x80-\xff./-])(?P<counter>(?i:%(counters)s))(?=[ \[(\#])
         [ ]*+\#*+[\[(]?+[ ]*+ )
     (?P<number>%(number)s)
-    (?: (?P<total>[ ]*+/[ ]*+\d++(?:\.\d++)?+)
+    (?: (?P<total>[ ]*+/[ ]*+-?+\d++(?:\.\d++)?+)
       | %%(?!\||[ ]++-?\d++/\d++[ ]\[)
       | (?:(?![kKMGBTPEmunpfe](?![A-Za-z]))[A-Za-z]++|\xc2\xb5s)(?:/[A-Za-z]++)?+
       | [ ](?:ms|s|sec|MB|GB|MiB|GiB)(?![\w/]) )?+
     (?(list)[ ]*+\])
     (?= [,'](?!\d) | [\s;|()\]}"<>] | \Z | :(?:\s|\Z) | \.(?![\w.\#]) )
-    (?!\ days?\b | [ ]*+ (?: \xc2\xb1 | \xc3\x97 | \+/?- | (?:\xc2\xb7|\xe2\x8b\x85)[ ]*+\d++\^
+    (?!\ days?\b | [ ]*+ (?: \xc2\xb1 | \xc3\x97 | \+/?- | (?:\xc2\xb7|\xe2\x8b\x85)[ ]*+-?+\d++\^
         | [x*^][ ]*+[-+.]?+\d | [eE][-+]\d )
       | [ ]++ [-+]?+\d*+\.\d++(?:[eE][-+]?\d++)?+
         (?= [,;|)\]}] | [ ]*+\Z | [ ]++[\w./-]++[ ]*+[:=] ) )
@@ -94,7 +96,7 @@ def find_pairs(line: bytes) -> list[Pair]:
         before = line[done : match.start()]
         done = match.end()
         tight = not match["gap"] and line[match.start()] == 0x3A
-        name, offset = _name(before)
+        name, offset = name_before(before)
         at = match.start() - len(before) + offset
         if not name or (tight and _is_place(before, match)):
             continue
@@ -106,7 +108,7 @@ def find_pairs(line: bytes) -> list[Pair]:
             pairs.append(Pair(name + MEAN, at, *mean.span(1)))
     if spaced := find_spaced(line, pairs, read):
         pairs = sorted([*pairs, *spaced], key=lambda p: p.start)
-    return _with_bar(pairs, line) if pairs else pairs
+    return with_part(line, _with_bar(pairs, line)) if pairs else pairs
 
 
 def _with_bar(pairs: list[Pair], line: bytes) -> list[Pair]:
@@ -118,7 +120,7 @@ def _with_bar(pairs: list[Pair], line: bytes) -> list[Pair]:
     return sorted([*pairs, counter], key=lambda p: p.start)
 
 
-def _name(before: bytes) -> tuple[bytes, int]:
+def name_before(before: bytes) -> tuple[bytes, int]:
     """The name that ends a stretch of text, and its offset there; empty if there is none."""
     last = _SEPARATOR.split(before)[-1]
     cut = len(before) - len(last)

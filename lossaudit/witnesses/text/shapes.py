@@ -121,6 +121,7 @@ class Shape(Struct, frozen=True):
         tag_of: shape (K,), which tag each number has.
         words: (which tag, its value) where that is a word: nan or an infinity.
         checks: digit runs inside names: (run, its digits and the byte before them).
+        partly_read: whether the lines name tags of which they have no number that can be read.
     """
 
     tags: tuple[bytes, ...]
@@ -128,6 +129,7 @@ class Shape(Struct, frozen=True):
     tag_of: Ints
     words: tuple[tuple[int, float], ...]
     checks: tuple[tuple[int, bytes], ...]
+    partly_read: bool = False
 
 
 def learn_shape(line: bytes) -> Shape | None:
@@ -162,6 +164,6 @@ def learn_shape(line: bytes) -> Shape | None:
 
 def _checks(line: bytes, pair: Pair, ordinals: dict[int, int]) -> list[tuple[int, bytes]]:
     """The digit runs of a pair's name, with the byte before each."""
-    name = pair.tag.removesuffix(MEAN)
+    name = pair.tag[len(pair.part) :].removesuffix(MEAN)
     found = _DIGITS.finditer(line, pair.name, pair.name + len(name))
     return [(ordinals[m.start()], (b"\n" + line)[m.start() : m.end() + 1]) for m in found]

@@ -24,7 +24,16 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-from lossaudit.witnesses.text.words import AVERAGE, BAR, COUNTERS, MEAN, NUMBER, STEPS, Pair
+from lossaudit.witnesses.text.words import (
+    AVERAGE,
+    BAR,
+    COUNTING,
+    MEAN,
+    NUMBER,
+    OTHER_DATA,
+    Pair,
+    counts,
+)
 
 _EVERYDAY = frozenset(
     rb"""about above after an and are around as at be been before below between but by decreased
@@ -62,10 +71,7 @@ _WIDE = re.compile(rb"[ ][ ]++")
 _LEAD = re.compile(rb"[ ]*+(?:[=>*\#~+-]++[ ]++)?+")
 _TOTAL = re.compile(rb"[ ]*+/[ ]*+\d++(?=[ ]|\Z)")
 _LOSS = re.compile(rb"loss", re.IGNORECASE)
-_OTHER_DATA = re.compile(
-    rb"(?<![\w/.@-])(?:val|valid\w*+|eval\w*+|test(?:ing)?+|dev)(?![\w/.@-])", re.IGNORECASE
-)
-_COUNTING = STEPS | frozenset(COUNTERS.split(b"|"))
+_OTHER_DATA = re.compile(rb"(?<![\w/.@-])" + OTHER_DATA, re.VERBOSE | re.IGNORECASE)
 _DIGIT = re.compile(rb"\d")
 _WHOLE = re.compile(rb"[-+]?\d++\Z")
 
@@ -82,20 +88,22 @@ def find_spaced(line: bytes, others: Sequence[Pair], read: Iterable[tuple[int, i
         >>> [p.tag for p in find_spaced(b"loss 4.25, kl 0.5 in 12 s, lr 1e-3", [], [])]
         [b'loss', b'lr']
     """
-    counts = any(p.tag.lower() in _COUNTING for p in others) or BAR.search(line) is not None
-    if not counts and not _LOSS.search(line):
+    counted = any(p.tag.lower() in COUNTING for p in others) or BAR.search(line) is not None
+    if not counted and not _LOSS.search(line):
         return []
     found = [pair for start, end in _gaps(read, len(line)) for pair in _in_gap(line, start, end)]
     names = [p.tag for p in found if not _DIGIT.search(p.tag)]
     if (
         all(_WHOLE.match(line, p.start, p.end) for p in found)
         or len({*names} - {p.tag for p in others}) < len(names)
-        or _is_of_other_data(line, [*others, *found])
+        or is_of_other_data(line, [*others, *found])
     ):
         return []
-    counts = counts or any(p.tag.lower() in _COUNTING for p in found)
+    counted = counted or any(p.tag.lower() in COUNTING for p in found)
     firsts = [p for p in found if not p.tag.endswith(MEAN)]
-    return found if counts or (len(firsts) > 1 and any(_LOSS.search(p.tag) for p in firsts)) else []
+    return (
+        found if counted or (len(firsts) > 1 and any(_LOSS.search(p.tag) for p in firsts)) else []
+    )
 
 
 def _gaps(read: Iterable[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:
@@ -157,12 +165,13 @@ def _is_name(match: re.Match[bytes]) -> bool:
     return not is_date and _EVERYDAY.isdisjoint(words)
 
 
-def _is_of_other_data(line: bytes, pairs: Iterable[Pair]) -> bool:
+def is_of_other_data(line: bytes, pairs: Iterable[Pair]) -> bool:
     """Whether a word outside names, or one that counts (`Test: [3/9]`), says so."""
     spans = sorted(
         (p.name, p.name + len(p.tag))
         for p in pairs
         if not line[max(p.start - 2, 0) : p.start].rstrip().endswith(b"[")
+        and not (counts(p.tag) and _OTHER_DATA.match(p.tag))
     )
     for word in _OTHER_DATA.finditer(line):
         at = bisect_right(spans, (word.start(), len(line))) - 1

@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -254,7 +255,7 @@ def test_stretches_join_to_the_whole_log(monkeypatch: pytest.MonkeyPatch) -> Non
         (b"loss\n0.5\n0.25\n", 10, 30),
         (b"", 0, 0),
         (b"Hello, world!\nHow are you, then?\n", 0, 0),
-        (b"step loss\n1 0.5\n2 0.25\n", 0, 0),
+        (b"step loss\n1 0.5\n2 0.25\n", 80, 80),
         (b"2021-09-03 19:05:28,330 INFO loss 0.5\n2021-09-03 19:05:29,330 INFO loss 0.4\n", 0, 0),
         (b"INFO:root:epoch 1, loss: 0.5, acc: 0.7\nINFO:root:epoch 2, loss: 0.4, acc: 0.8\n", 0, 0),
         (b"Step 1, Loss: 0.5\nStep 2, Loss: 0.4\n", 0, 0),
@@ -300,3 +301,23 @@ def test_a_last_number_with_the_decimals_of_its_column_is_whole() -> None:
     table, damage = read(CSV_TABLE, b"step,loss\n1,0.531\n2,0.520\n3,0.500")
     assert located(table)["loss"] == [[2, 0.531], [3, 0.52], [4, 0.5]]
     assert damage == []
+
+
+@pytest.mark.parametrize("form", ["%.18e", "%10.5f", "%g"])
+def test_what_numpy_savetxt_writes_is_a_table(form: str) -> None:
+    numbers = np.random.default_rng(0).normal(size=(30, 3))
+    for header in ("", "loss a b"):
+        text = io.StringIO()
+        np.savetxt(text, numbers, fmt=form, header=header)
+        content = text.getvalue().encode()
+        assert CSV_TABLE.sniff(content, "log.txt") >= 60
+        names = header.split() or ["column 1", "column 2", "column 3"]
+        found = values(CSV_TABLE, content)
+        assert list(found) == names
+        for tag, column in zip(names, numbers.T, strict=True):
+            assert found[tag] == [float(form % x) for x in column]
+
+
+def test_blanks_between_words_make_no_table() -> None:
+    for line in (b"step %d loss 0.5 kl 0.25\n", b"%d samples of 12 were read\n", b"a b c %d\n"):
+        assert CSV_TABLE.sniff(b"".join(line % k for k in range(30)), "log.txt") == 0

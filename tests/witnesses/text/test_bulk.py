@@ -175,6 +175,7 @@ def texts(draw: st.DrawFn, common: int = 3 * COMMON) -> bytes:
 @example(b"a: 1, b: 2\n" * 9 + b"b: 1, a: 2\n" * 9, BLOCK)
 @example(b"epoch 8 |  -8/1 [\n" * 9, 20)
 @example(b"step 8 loss 0.5 l1 2 l2 3\n" * 9, 20)
+@example(b"loss: 8 / -1\n" + b"loss: 8 / 1\n" * 9, 20)
 @example(b"x\n" * 9 + b"c: 1\n" + b"a: nan, b: 1\n" * 9, BLOCK)
 @settings(max_examples=300)
 def test_paths_agree_whatever_the_pieces(text: bytes, piece: int) -> None:

@@ -254,6 +254,14 @@ def test_a_counter_alone_makes_no_pairs_of_prose(line: str, expected: dict[str, 
         "Epoch 3 [validation] loss 0.6 acc 0.8",
         "[eval] step 1000 | train 6.1200 | dev 6.2500",
         "Evaluation, epoch 3, loss 0.6",
+        *(
+            f"{label} step 9 loss 0.6 acc 0.5"
+            for label in (
+                *("dev-clean:", "[test-clean]", "test_ood:", "Val.", "val1", "valset", "val_set:"),
+                *("eval/", "held-out", "holdout:", "vali", "val@3", "*val*", "#val", "-- val --"),
+            )
+        ),
+        "validation_step 9 loss 0.6 acc 0.5",
     ],
 )
 def test_names_of_a_validation_are_not_mixed_with_those_of_the_training(line: str) -> None:
