@@ -25,7 +25,7 @@ from lossaudit.witnesses.replay.weight_files import PICKLES
 SPEC_FILE = "lossaudit.yaml"
 DEEPEST = 8
 MOST_ENTRIES = 20_000
-MOST_LOGS = 50
+MOST_LOGS = 1_000
 
 NO_LOGS = (
     *(".py", ".pyc", ".ipynb", ".sh", ".md", ".rst", ".tex", ".pdf", ".html", ".toml", ".ini"),
@@ -94,7 +94,7 @@ def find_run(folder: str, allow_pickle: bool = False, pattern: str = "") -> RunF
         pattern: how a line of a text log is read, see `Spec`: it is recognised by that too.
 
     Raises:
-        UsageError: if it is no folder.
+        UsageError: if it is no folder, or holds too many logs.
     """
     root = _checked(folder)
     spec = root / SPEC_FILE
@@ -115,11 +115,11 @@ def find_run(folder: str, allow_pickle: bool = False, pattern: str = "") -> RunF
         listed = ", ".join(others[:8]) + (f" and {len(others) - 8} more" if others[8:] else "")
         run.skipped.append(("file", f"no log, batch or checkpoint: {listed}"))
     if len(run.logs) > MOST_LOGS:
-        rest = run.logs[MOST_LOGS:]
-        run.skipped.append(
-            ("log", f"only the first {MOST_LOGS} logs are read, not {len(rest)} more")
+        raise UsageError(
+            f"{folder!r} holds {len(run.logs):,} logs",
+            expected=f"no more than {MOST_LOGS:,}: none may pass unread",
+            hint="name those meant with `lossaudit check LOG...`, or audit folders inside it",
         )
-        del run.logs[MOST_LOGS:]
     return run
 
 

@@ -99,6 +99,23 @@ def test_pipes_and_deep_folders_are_passed_over(tmp_path: Path) -> None:
     assert "lies too deep" in said
 
 
+def test_every_log_of_a_folder_is_read_or_it_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lossaudit.yaml").write_text("name: few\nformula: 2*lip\nlog:\n  total: [loss]\n")
+    for log in range(60):
+        factor = 3 if log == 59 else 2
+        rows = "".join(f"{k},{factor * k / 8},{k / 8}\n" for k in range(1, 9))
+        (tmp_path / f"{log:02}.csv").write_text(f"step,loss,lip\n{rows}")
+    result = audit(str(tmp_path))
+    assert (len(result.witnesses), result.verdict) == (60, Verdict.FAIL)
+    monkeypatch.setattr("lossaudit.witnesses.run_folder.MOST_LOGS", 59)
+    with pytest.raises(UsageError, match="holds 60 logs") as caught:
+        audit(str(tmp_path))
+    assert "no more than 59" in str(caught.value)
+    assert "`lossaudit check LOG...`" in str(caught.value)
+
+
 def test_what_is_no_log_is_listed_and_not_read(tmp_path: Path) -> None:
     run = copied(tmp_path)
     (run / "train.py").write_text("loss = 2.0 * loss_mouth\nprint(f'loss={loss}')\n")
