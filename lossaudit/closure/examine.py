@@ -155,7 +155,10 @@ def _no_step(keys: Keys) -> str:
 
 
 _LONGEST_SHOWN = 100
-_READING = "--map total=TAG names another tag, `check --pattern` how to read a line"
+_READING = (
+    "--map total=TAG names another tag, `check --pattern` how a line of text is read, `--columns` "
+    "the columns of a table without a header"
+)
 
 
 def _obstacle(spec: Spec, log: Log, binding: Binding) -> str:

@@ -14,7 +14,7 @@ from unittest.mock import patch
 import google_crc32c
 import numpy as np
 
-from lossaudit.model.table import Column, Damage, Table, concatenate
+from lossaudit.model.table import Column, Damage, Table, Unread, concatenate
 from lossaudit.witnesses import bulk
 from lossaudit.witnesses.log import readers
 from lossaudit.witnesses.reader import Reader, ReadOptions
@@ -74,16 +74,20 @@ def variants(name: str, content: bytes) -> list[bytes]:
 
 def read(reader: Reader, content: bytes, size: int) -> tuple[Any, ...]:
     """All that a reader says of content, comparable."""
-    tables, damage = [], []
+    tables, damage, unread = [], [], dict[str, tuple[int, int]]()
     for item in reader.read(Pieces(content, size), ReadOptions()):  # type: ignore[arg-type]
         if isinstance(item, Damage):
             is_sound_damage(item, len(content))
             damage.append(item)
+        elif isinstance(item, Unread):
+            is_sound_unread(item, len(content))
+            count, line = unread.get(item.tag, (0, item.line))
+            unread[item.tag] = (count + item.count, min(line, item.line))
         else:
             is_sound(item)
             tables.append(item)
     order = sorted(damage, key=lambda d: (d.position, d.message))
-    return (described(concatenate(tables)) if tables else None), order
+    return (described(concatenate(tables)) if tables else None), order, unread
 
 
 def is_sound(table: Table) -> None:
@@ -120,6 +124,12 @@ def is_sound_damage(damage: Damage, length: int) -> None:
     assert not damage.pending
     assert len(damage.message) < 1000
     assert 0 <= damage.position <= length + 1
+
+
+def is_sound_unread(unread: Unread, length: int) -> None:
+    assert unread.source == "log"
+    assert unread.count > 0
+    assert 1 <= unread.line <= length + 1
 
 
 def described(table: Table) -> dict[str, Any]:

@@ -91,5 +91,5 @@ def test_event_files_with_repaired_checksums_have_none_that_is_wrong() -> None:
     content = bytearray((CORPUS / "tensorboard/seed-torch").read_bytes())
     content[100] ^= 1
     for stored, wrong in ((bytes(content), True), (with_right_checksums(bytes(content)), False)):
-        _, damage = read(readers()["tensorboard"], stored, len(stored))
+        _, damage, _ = read(readers()["tensorboard"], stored, len(stored))
         assert any("CRC" in d.message for d in damage) == wrong
