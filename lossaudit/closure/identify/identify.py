@@ -53,8 +53,8 @@ def _no_total(log: Log, question: Question) -> str:
         return f"the log has no column `{question.total}`: it has {columns}"
     return (
         f"no column is called a loss or a total: the log has {columns}; --total TAG names it, "
-        "--pattern says how a line of text is read, --columns names the columns of a table without a "
-        "header"
+        "--pattern says how a line of text is read, --columns what the columns of a table without "
+        "a header are"
     )
 
 
