@@ -106,12 +106,14 @@ READ = """
 import os, sys
 from lossaudit.cli.process import settle_in
 settle_in()
+from lossaudit.model.table import Table
 from lossaudit.witnesses.logs.text_lines import TEXT
 from lossaudit.witnesses.reader import ReadOptions
 from lossaudit.witnesses.stream import open_log
 stream = open_log(sys.argv[1])
 before = os.times()
-records = sum(table.records for table in TEXT.read(stream, ReadOptions()))
+items = TEXT.read(stream, ReadOptions())
+records = sum(item.records for item in items if isinstance(item, Table))
 after = os.times()
 print(records, after.user - before.user + after.system - before.system)
 """
