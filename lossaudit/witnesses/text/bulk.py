@@ -16,6 +16,7 @@ from lossaudit.witnesses.text.by_shape import ShapedText, ShapeReader
 from lossaudit.witnesses.text.segments import NO_DIGITS, Part, Segments, cut_segments
 from lossaudit.witnesses.text.shapes import Shape
 from lossaudit.witnesses.text.tags import TagBook, read_line
+from lossaudit.witnesses.text.unread import UnreadCount
 
 
 class BlockReader:
@@ -29,8 +30,9 @@ class BlockReader:
     def __init__(self, source: str, book: TagBook) -> None:
         self._source = source
         self._book = book
-        self._by_layout = LayoutReader(book)
-        self._by_shape = ShapeReader(book)
+        self._unread = UnreadCount()
+        self._by_layout = LayoutReader(book, self._unread)
+        self._by_shape = ShapeReader(book, self._unread)
 
     def read(self, block: bytes, first: int, *, count_segments: bool = False) -> Table:
         """All records of a block.
@@ -58,7 +60,7 @@ class BlockReader:
         """The tags that lines name without a number that can be read, over all blocks."""
         return [
             Unread(tag.decode(errors="replace"), count, self._source, first)
-            for tag, (count, first) in self._by_shape.unread.items()
+            for tag, (count, first) in self._unread.found.items()
         ]
 
     def _read_rare(

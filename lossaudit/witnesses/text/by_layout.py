@@ -8,6 +8,7 @@ all segments of a block that have learnt layouts are then parsed at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -19,6 +20,7 @@ from lossaudit.witnesses.text.numbers import Numbers, parse_numbers
 from lossaudit.witnesses.text.segments import COMMON, Part, Segments
 from lossaudit.witnesses.text.shapes import Shape
 from lossaudit.witnesses.text.tags import TagBook
+from lossaudit.witnesses.text.unread import UnreadCount
 
 _MOST_LAYOUTS = 8192
 _LONGEST_LAYOUT = 1024
@@ -26,6 +28,7 @@ _MOST_NUMBERS = 1 << 17
 _AT_ONCE = 1 << 13
 """Numbers that are parsed at once: so few that what is made of them stays in cache."""
 
+_DIGIT = re.compile(rb"\d")
 _OTHER = 0
 _DROPPED = -1
 
@@ -66,10 +69,12 @@ class LayoutReader:
 
     Args:
         book: numbers the tags.
+        unread: counts those that lines name without a number that can be read.
     """
 
-    def __init__(self, book: TagBook) -> None:
+    def __init__(self, book: TagBook, unread: UnreadCount) -> None:
         self._book = book
+        self._count = unread
         self._forget()
 
     def _forget(self) -> None:
@@ -81,6 +86,8 @@ class LayoutReader:
         self._numbers, self._number_lists = Numbers(*[nothing] * len(Numbers._fields)), _Lists()
         self._tags, self._unnumbered = nothing, list[tuple[Shape, int]]()
         self._checks, self._check_lists = np.zeros((0, 2), np.int64), _Lists()
+        self._unread: list[tuple[bytes, ...]] = [()]
+        self._unread_of = np.zeros(_MOST_LAYOUTS + 1, np.int64)
 
     def match(self, segments: Segments) -> tuple[Ints, Bools]:
         """Look up the layouts of segments.
@@ -110,8 +117,8 @@ class LayoutReader:
         numbers, checks = [self._numbers], [self._checks]
         for shape, lines in shaped.groups:
             sampled = lines[samples[shaped.segments[lines]]]
-            if shape.words or shape.partly_read or not len(sampled):
-                continue
+            if shape.words or not len(sampled) or _DIGIT.search(b"".join(shape.unread)):
+                continue  # whose lines differ in more than their numbers
             first = shaped.text.first_run[sampled]
             located = shape.numbers.locate(shaped.text.runs, first)
             by_line = np.arange(located.whole.size).reshape(-1, len(first)).T.ravel()
@@ -125,7 +132,13 @@ class LayoutReader:
                 self._number_lists.append(layout, len(shape.tag_of))
                 self._check_lists.append(layout, len(digits))
                 self._learnt[layout] = True
+                self._unread_of[layout] = self._place_of(shape.unread)
         self._numbers, self._checks = Numbers.joined(numbers), np.concatenate(checks)
+
+    def _place_of(self, unread: tuple[bytes, ...]) -> int:
+        if unread not in self._unread:
+            self._unread.append(unread)
+        return self._unread.index(unread)
 
     def drop_others(self, segments: Segments, layouts: Ints) -> Ints:
         """Set to 0 the layouts of segments that must be read by shape after all; give these.
@@ -142,6 +155,9 @@ class LayoutReader:
 
     def read(self, segments: Segments, layouts: Ints) -> Iterator[tuple[int, Part]]:
         """The numbers of the segments that have a layout: (tag's number, part) each."""
+        unread = self._unread_of[layouts]
+        for place in np.flatnonzero(np.bincount(unread)[1:]) + 1:
+            self._count.add(self._unread[place], segments.positions[unread == place])
         for shape, count in self._unnumbered:
             tags = np.array([self._book.number(tag, 0) for tag in shape.tags], np.int64)
             self._tags = np.concatenate((self._tags, np.tile(tags[shape.tag_of], count)))

@@ -13,7 +13,7 @@ from lossaudit.witnesses.text.numbers import Numbers, parse_numbers
 from lossaudit.witnesses.text.segments import COMMON, NO_DIGITS, Part, Segments
 from lossaudit.witnesses.text.shapes import FoldedText, Shape, fold, learn_shape
 from lossaudit.witnesses.text.tags import TagBook
-from lossaudit.witnesses.text.unread import find_unread
+from lossaudit.witnesses.text.unread import UnreadCount, find_unread
 
 _MOST_SHAPES = 20_000
 _LONGEST_SHAPE = 4096
@@ -63,18 +63,15 @@ class ShapeReader:
 
     Args:
         book: numbers the tags.
-
-    Attributes:
-        unread: tags that some lines name without a number that can be read: (how many lines, the
-            first one's position).
+        unread: counts those that lines name without a number that can be read.
     """
 
-    def __init__(self, book: TagBook) -> None:
+    def __init__(self, book: TagBook, unread: UnreadCount) -> None:
         self._book = book
+        self._count = unread
         self._index = _ShapeIndex()
         self._shapes: dict[int, Shape | None] = {_UNSHAPED: None}
         self._unread: dict[int, tuple[bytes, ...]] = {_UNSHAPED: ()}
-        self.unread: dict[bytes, tuple[int, int]] = {}
 
     def match(self, segments: Segments, which: Ints, samples: Bools) -> ShapedText:
         """Find out which segments can be read here, and learn new shapes.
@@ -94,12 +91,12 @@ class ShapeReader:
             if number not in self._unread:
                 self._unread[number] = find_unread(segments.text(segment))
             if self._unread[number]:
-                self._count_unread(number, segments.positions[which[lines]])
+                self._count.add(self._unread[number], segments.positions[which[lines]])
             worth = len(lines) >= COMMON or samples[which[lines]].any()
             if worth and number not in self._shapes:
                 shape = learn_shape(segments.text(segment))
-                if shape is not None and self._unread[number]:
-                    shape = replace(shape, partly_read=True)
+                if shape is not None:
+                    shape = replace(shape, unread=self._unread[number])
                 self._shapes[number] = shape
                 learnt += [(segment, shape)] if shape is not None else []
             if shape is None:
@@ -109,11 +106,6 @@ class ShapeReader:
                 rare.append(lines[~fits])
                 groups.append((shape, lines[fits]))
         return ShapedText(text, which, groups, learnt, which[np.concatenate(rare)])
-
-    def _count_unread(self, number: int, positions: Ints) -> None:
-        for tag in self._unread[number]:
-            count, first = self.unread.get(tag, (0, int(positions[0])))
-            self.unread[tag] = count + len(positions), min(first, int(positions.min()))
 
     def read(self, shaped: ShapedText) -> Iterator[tuple[int, Part]]:
         """The numbers of the segments that `match` found: (tag's number, part) each."""

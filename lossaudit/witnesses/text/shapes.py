@@ -121,7 +121,7 @@ class Shape(Struct, frozen=True):
         tag_of: shape (K,), which tag each number has.
         words: (which tag, its value) where that is a word: nan or an infinity.
         checks: digit runs inside names: (run, its digits and the byte before them).
-        partly_read: whether the lines name tags of which they have no number that can be read.
+        unread: tags that the lines name without a number that can be read.
     """
 
     tags: tuple[bytes, ...]
@@ -129,7 +129,7 @@ class Shape(Struct, frozen=True):
     tag_of: Ints
     words: tuple[tuple[int, float], ...]
     checks: tuple[tuple[int, bytes], ...]
-    partly_read: bool = False
+    unread: tuple[bytes, ...] = ()
 
 
 def learn_shape(line: bytes) -> Shape | None:

@@ -12,7 +12,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterable
 
+from msgspec import Struct, field
+
+from lossaudit.model.table import Ints
 from lossaudit.witnesses.text.pairs import find_pairs, name_before
 from lossaudit.witnesses.text.parts import with_part
 from lossaudit.witnesses.text.spaced import is_of_other_data
@@ -25,6 +29,22 @@ _SPACED = re.compile(
         b"WORD", _WORD
     )
 )
+
+
+class UnreadCount(Struct):
+    """Tags that some lines name without a number that can be read.
+
+    Attributes:
+        found: tag -> (how many lines, the position of the first).
+    """
+
+    found: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, tags: Iterable[bytes], positions: Ints) -> None:
+        """Count lines at these positions that name these tags."""
+        for tag in tags:
+            count, first = self.found.get(tag, (0, int(positions[0])))
+            self.found[tag] = count + len(positions), min(first, int(positions.min()))
 
 
 def find_unread(line: bytes) -> tuple[bytes, ...]:
