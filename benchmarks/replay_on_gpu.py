@@ -104,7 +104,7 @@ class Replay:
         stored = {name: tensor[:samples] for name, tensor in self.batch.items()}
         compute = measure_terms if is_measured else compute_terms_once
         given = self.adapter, self.models, stored, "full", self.terms, "float32", conditions
-        found = compute(*given).terms  # type: ignore[arg-type]
+        found = compute(*given).terms
         return {name: [term.value, term.low, term.high] for name, term in found.items()}
 
     def alone(self, dtype: str, samples: int, by_default: bool = False) -> Callable[[], float]:
@@ -153,15 +153,15 @@ def measure(folder: Path) -> dict[str, Any]:
                 {
                     "alone": replay.alone(dtype, samples),
                     "default": replay.alone(dtype, samples, by_default=True),
-                    "ours": lambda d=dtype, n=samples: replay.ours(d, n, False),  # type: ignore[misc]
-                    "measured": lambda d=dtype, n=samples: replay.ours(d, n, True),  # type: ignore[misc]
+                    "ours": lambda d=dtype, n=samples: replay.ours(d, n, False),
+                    "measured": lambda d=dtype, n=samples: replay.ours(d, n, True),
                 }
             )
             terms = replay.ours(dtype, samples, True)
             used = {
                 "alone": most_memory(replay.alone(dtype, samples)),
                 "default": most_memory(replay.alone(dtype, samples, by_default=True)),
-                "ours": most_memory(lambda d=dtype, n=samples: replay.ours(d, n, True)),  # type: ignore[misc]
+                "ours": most_memory(lambda d=dtype, n=samples: replay.ours(d, n, True)),
             }
             name = f"{dtype}, batch of {samples}"
             found["passes"][name] = {**taken, "terms": terms, "gigabytes": used}

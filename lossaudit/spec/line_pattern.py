@@ -7,6 +7,9 @@ from typing import Any
 
 from lossaudit.errors import UsageError
 
+END = re.compile(rb"[\r\n]")
+"""Ends what a pattern is searched in: a line, or the redraw of a progress bar."""
+
 _EXPECTED = "a regular expression in RE2 syntax with a named group per tag"
 _HINT = r"--pattern 'step (?P<step>\d+) loss (?P<loss>\S+)'"
 _CONTEXT = re.compile(r"(?::\s*)(.*)\Z", re.DOTALL)

@@ -1,8 +1,7 @@
 """Starts the process that reads a Parquet file, early where the command line names one.
 
-What that process loads (polars) takes as long as what an audit loads, and Python loads one module
-at a time. So the command line has it started first, and the file is read while we load. This module
-itself loads next to nothing.
+Python loads one module at a time, and what an audit needs takes as long as a file of three million
+rows. So the command line has that process started first. This module itself loads next to nothing.
 """
 
 from __future__ import annotations
@@ -84,7 +83,6 @@ def _start(path: str) -> ParquetProcess:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=errors,
-        env={"OPENBLAS_NUM_THREADS": "1", **os.environ},  # no thread for each core
     )
     return ParquetProcess(process, numbers, errors)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from lossaudit.model.table import Damage, Table, Unread
-from lossaudit.spec.line_pattern import compile_pattern
+from lossaudit.spec.line_pattern import END, compile_pattern
 from lossaudit.witnesses.stream import LogStream
 
 
@@ -36,9 +36,10 @@ class ReadOptions(Struct, frozen=True):
     def pattern_for(self, head: bytes) -> str | None:
         """The pattern for a text that begins like this, or None."""
         usual = self.usual_pattern
-        if self.pattern is None and usual and compile_pattern(usual).search(head):
-            return usual
-        return self.pattern
+        if self.pattern is not None or not usual:
+            return self.pattern
+        compiled = compile_pattern(usual)
+        return usual if any(map(compiled.search, END.split(head))) else None
 
 
 class Reader(Struct, frozen=True):

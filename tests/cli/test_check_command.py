@@ -388,6 +388,16 @@ def test_what_a_spec_says_of_other_logs_leaves_those_that_can_be_read_alone(
         assert done.returncode == code, (log.name, done.stdout)
 
 
+def test_a_pattern_of_a_spec_is_looked_for_line_by_line(tmp_path: Path) -> None:
+    spec, log = tmp_path / "spec.yaml", tmp_path / "log.txt"
+    spec.write_text(BARE + "  pattern: '^<(?P<loss>[^;]+);(?P<lip>[^;]+);(?P<lat>[^>]+)>$'\n")
+    lines = "".join(f"<{t!r};{a!r};{b!r}>\n" for t, a, b in ROWS)
+    for text in ("the run begins\n" + lines, "\r".join(lines.split("\n"))):
+        log.write_bytes(text.encode())
+        done = lossaudit("check", str(log), "--spec", str(spec), "--format", "concise")
+        assert done.stdout.startswith("PASS"), (text, done.stdout, done.stderr)
+
+
 def test_how_a_log_is_read_goes_before_what_the_spec_says(tmp_path: Path) -> None:
     spec, table = tmp_path / "spec.yaml", tmp_path / "log.csv"
     spec.write_text(BARE + "  columns: [lat, lip, loss]\n")

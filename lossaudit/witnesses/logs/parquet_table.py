@@ -37,8 +37,8 @@ def sniff(head: bytes, name: str) -> int:
 def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
     """Read the integer and floating columns; nulls are missing values, positions rows from 1.
 
-    A file that polars refuses is one `Damage`, for its index stands at its end: without it nothing
-    can be kept. polars runs in a process of its own, see `parquet_worker`.
+    A file that the library refuses is one `Damage`, for its index stands at its end: without it
+    nothing can be kept. The library runs in a process of its own, see `parquet_worker`.
     """
     rows, size = 0, _size(stream)
     with _file_of(stream) as path, _digesting(stream):
@@ -52,9 +52,7 @@ def read(stream: LogStream, options: ReadOptions) -> Iterator[Table | Damage]:
             yield Damage(message, stream.name, 0, "byte")
         finally:
             worker.end()
-    if (
-        _size(stream) != size
-    ):  # its index moved: neither what was read nor its digest is this file's
+    if _size(stream) != size:  # neither what was read nor its digest is of this file
         yield Damage("the file was written to while it was read", stream.name, 0, "byte")
 
 

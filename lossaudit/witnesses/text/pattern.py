@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from lossaudit.model.table import Damage, Table
-from lossaudit.spec.line_pattern import compile_pattern
+from lossaudit.spec.line_pattern import END, compile_pattern
 from lossaudit.witnesses.columns import STRETCH, TableBuilder, count_decimals, parse_number
 from lossaudit.witnesses.lines import SegmentBlock, segment_blocks
 from lossaudit.witnesses.stream import LogStream
-
-_END = re.compile(rb"[\r\n]")
 
 
 def read_pattern(stream: LogStream, pattern: str) -> Iterator[Table | Damage]:
@@ -42,7 +39,7 @@ def read_pattern(stream: LogStream, pattern: str) -> Iterator[Table | Damage]:
 
 def _segments(block: SegmentBlock) -> Iterator[tuple[int, bytes]]:
     if block.counts_segments:
-        yield from enumerate(_END.split(block.text), block.first)
+        yield from enumerate(END.split(block.text), block.first)
         return
     for number, line in enumerate(block.text.split(b"\n"), block.first):
         for text in line.split(b"\r"):
